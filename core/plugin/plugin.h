@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plugins as the core sees them: an opened and checked shared object (struct plugin), and
+ * an instance of it with its host table and its ledger of watches, timers and look-ups.
+ */
+#ifndef PLUGIN_PLUGIN_H
+#define PLUGIN_PLUGIN_H
+
+#include "base/log.h"
+#include "loop/loop.h"
+
+struct plugin;
+struct instance;
+
+/* Opens dir/NAME.so, or the file when `name` is an absolute path. Every refusal (missing,
+ * not a plugin, other ABI, wrong kind or sizes, writable by others, loaded twice) is one
+ * line in err that names the file. Objects are never unloaded. */
+int plugin_open(const char *dir, const char *name, struct plugin **ret, struct error *err);
+/* The descriptor, read into a full-sized copy: fields the plugin is too old for are zero. */
+const struct burrow_plugin *plugin_descriptor(const struct plugin *plugin);
+const char *plugin_path(const struct plugin *plugin);
+void plugin_close(struct plugin *plugin); /* frees the book-keeping; the object stays mapped */
+
+/* Asks the plugin's check, if it has one. */
+int plugin_check(const struct plugin *plugin, const struct log *log, const void *config,
+                 struct error *err);
+
+/* Creates an instance on the loop. config (may be NULL without options) outlives it. */
+int instance_create(struct plugin *plugin, struct loop *loop, const struct log *log,
+                    const void *config, struct instance **ret, struct error *err);
+int instance_start(struct instance *instance, struct error *err);
+/* Asks it to stop; fn(arg) runs on a later turn when it has answered, or after deadline_ms
+ * (then it is named in the log). */
+void instance_stop(struct instance *instance, uint64_t deadline_ms, burrow_timer_fn *fn, void *arg);
+/* After stop. What is left on the ledger is logged and taken away. */
+void instance_destroy(struct instance *instance);
+
+uint32_t instance_kind(const struct instance *instance);
+const char *instance_name(const struct instance *instance);
+/* struct burrow_<kind>_ops in full size, missing entries NULL; and the plugin's self. */
+const void *instance_ops(const struct instance *instance);
+void *instance_self(const struct instance *instance);
+/* The instance behind a host table's self (for command's host->finished). */
+struct instance *instance_of(struct burrow_self *self);
+/* The plugin's metrics table (may be NULL) and the values so far. */
+const struct burrow_metric *instance_metrics(const struct instance *instance,
+                                             const int64_t **ret_values);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A session of wire version 2 over one link, the same code on both ends: it reads frames,
+ * keeps the streams and their credit, schedules who may send, and watches that the peer
+ * lives. It begins after register and register_ack, which server/ and client/ exchange.
+ *
+ * Data is pulled: a stream with data stands in the session's round and is asked by
+ * `stream_ops.read` when the link has room, so that what waits, waits in the kernel. What
+ * arrives is handed to `stream_ops.deliver` once per batch, gathered. Nothing is copied
+ * unless the local socket is slower than the peer.
+ *
+ * Sessions belong to one loop. No entry calls back into its caller: endpoints hear of
+ * events only from the loop (data, a pull, the end).
+ */
+#ifndef TUNNEL_SESSION_H
+#define TUNNEL_SESSION_H
+
+#include "base/log.h"
+#include "tunnel/link.h"
+#include "wire/frame.h"
+
+#include <sys/uio.h>
+
+struct session;
+struct stream;
+
+/* What one end of a stream does; implemented by tunnel/relay.c for sockets and by tests. */
+struct stream_ops {
+    /* The peer accepted: only for streams that this side opened. */
+    void (*accepted)(void *end);
+    /* Fills buffers with at most max bytes. Returns the bytes put into *ret_chain (buffers
+     * of the loop's pool, off at POOL_HEADROOM), or BURROW_EAGAIN: nothing now, the end
+     * calls stream_ready later; 0: end of data, sends FIN; BURROW_EIO: the local side was
+     * reset. *ret_more: more is likely there at once. */
+    ssize_t (*read)(void *end, size_t max, struct burrow_buf **ret_chain, bool *ret_more);
+    /* Bytes from the peer, in order, borrowed for the call: takes all of it (it copies what
+     * its socket does not take) and reports progress with stream_consumed. fin: the peer
+     * sends no more after this. */
+    void (*deliver)(void *end, const struct iovec *iov, int iovcnt, bool fin);
+    /* The last call: both directions ended (code 0) or the stream was reset, by the peer
+     * or with the session. The stream is gone afterwards. */
+    void (*ended)(void *end, uint32_t code, const char *text);
+    /* Asked about once a second for ends that wait for credit: true when the local side was
+     * reset meanwhile. May be NULL. */
+    bool (*broken)(void *end);
+};
+
+struct session_events {
+    /* A peer opened a stream. Take it by stream_set_end (now or later), then stream_accept
+     * when the target is connected or stream_reset when it cannot be. */
+    void (*opened)(void *arg, struct stream *stream, const struct frame_open *open);
+    /* A CONTROL frame of an established session. */
+    void (*control)(void *arg, const uint8_t *json, size_t n);
+    /* The session is over: all streams have ended, the link is closed or closing. Called
+     * once, last, on a fresh turn; the owner then calls session_destroy. */
+    void (*ended)(void *arg, uint32_t close_code, const char *reason);
+};
+
+struct session_config {
+    bool opens_odd;               /* the server's side */
+    uint32_t window, peer_window; /* small window before ACCEPT, bytes, each way */
+    uint32_t max_frame;           /* payload bytes that the peer takes */
+    uint64_t heartbeat_ms, timeout_ms;
+    uint32_t max_streams;        /* alive at once, opened by either side */
+    uint32_t stream_window_max;  /* 4 MiB */
+    uint64_t session_window_max; /* 16 MiB of credit outstanding */
+    uint64_t open_timeout_ms;    /* 10 s without ACCEPT: RESET 3 */
+    struct budget *budget;       /* of the process, shared by sessions; never NULL */
+    struct session_stats *stats; /* shared sums for metrics; never NULL */
+    const char *name;            /* client id, for logs; copied */
+};
+
+/* Process-wide bound on credit given out (--buffer-limit). */
+struct budget {
+    uint64_t limit, used;
+};
+
+/* Sums over sessions; plain integers of one loop. */
+struct session_stats {
+    uint64_t streams_active, streams_opened, bytes_in, bytes_out;
+    uint64_t stream_ends[11];    /* by reset code, 0: in order */
+    uint64_t backpressure_drops; /* stays 0: nothing is ever dropped */
+};
+
+/* Takes over the link (link_set_owner). NULL: out of memory. */
+struct session *session_create(struct loop *loop, const struct log *log, struct burrow_link *link,
+                               const struct session_config *config,
+                               const struct session_events *events, void *arg);
+/* Ends what is left: streams hear `ended`, the link is abandoned, no session event follows. */
+void session_destroy(struct session *session);
+/* Sends an error control (code may be NULL), closes the link in order; `ended` follows. */
+void session_close(struct session *session, uint32_t close_code, const char *error_code,
+                   const char *message);
+int session_send_control(struct session *session, const char *json, size_t n);
+size_t session_stream_count(const struct session *session);
+uint64_t session_rtt_us(const struct session *session); /* 0: not measured yet */
+/* Feeds bytes that the owner of the link received behind the register frame. */
+void session_feed(struct session *session, const uint8_t *p, size_t n);
+
+/* Opens a stream to a service of the peer. end->accepted or ->ended follows. On failure
+ * (too many streams, session over, no memory) *ret is untouched. */
+int stream_open(struct session *session, const struct frame_open *open,
+                const struct stream_ops *ops, void *end, struct stream **ret);
+/* For a stream that the peer opened, before stream_accept; data that came is delivered
+ * after accept. */
+void stream_set_end(struct stream *stream, const struct stream_ops *ops, void *end);
+void stream_accept(struct stream *stream);
+/* The end has data (or EOF, or an error) to be pulled. */
+void stream_ready(struct stream *stream);
+/* The end's socket took n more bytes of what was delivered. */
+void stream_consumed(struct stream *stream, size_t n);
+/* Ends the stream now, both ways; `ended` is not called for the caller's own end. */
+void stream_reset(struct stream *stream, uint32_t code, const char *text);
+struct session *stream_session(const struct stream *stream);
+uint64_t stream_id(const struct stream *stream);
+
+#endif
