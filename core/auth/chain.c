@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asks the auth plugins in turn. A plugin may answer within verify or at any later time;
+ * either way the answer is only noted, and the work goes on in a task of its own, so that no
+ * plugin ever finds itself below the code that its answer sets in motion.
+ */
+#include "auth/chain.h"
+
+#include "auth/ticket.h"
+#include "base/object.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHAIN_MAGIC 0x43484e30u
+#define REQUEST_MAGIC 0x52455130u
+#define MAX_HEADERS 64u
+#define MAX_CERT 16384u
+
+struct auth_chain {
+    uint32_t magic;
+    struct loop *loop;
+    const struct log *log;
+    struct auth_member *members;
+    size_t n, pending;
+    struct ticket_pool *tickets;
+    struct auth_request *requests;
+};
+
+struct auth_request {
+    uint32_t magic;
+    bool answered;
+    struct auth_chain *chain;
+    struct auth_request *next, **link;
+    auth_done_fn *done;
+    void *arg;
+    size_t member;         /* who is being asked */
+    struct ticket *ticket; /* the question that is open, or NULL */
+    struct loop_timer *deadline;
+    struct loop_task task;
+    struct burrow_credential credential; /* points into the copies */
+    char *token, *texts;
+    uint8_t *cert;
+    struct burrow_header *headers;
+    /* The answer. */
+    uint32_t result, code;
+    int64_t expires_ms;
+    bool has_subject;
+    char subject[AUTH_MAX_SUBJECT + 1];
+    char reason[160];
+};
+
+static const struct {
+    const char *name, *text;
+} CODES[AUTH_CODES] = {
+    [0] = {"invalid_token", "the token is not valid"},
+    [BURROW_CODE_MISSING_BEARER] = {"missing_bearer", "a bearer token is required"},
+    [BURROW_CODE_TOKEN_EXPIRED] = {"token_expired", "the token has expired"},
+    [BURROW_CODE_TOKEN_NOT_YET_VALID] = {"token_not_yet_valid", "the token is not yet valid"},
+    [BURROW_CODE_INVALID_TOKEN] = {"invalid_token", "the token is not valid"},
+    [BURROW_CODE_VERIFIER_CONFIG] = {"verifier_config", "the server cannot verify tokens"},
+};
+
+const char *auth_code_name(uint32_t code)
+{
+    return CODES[code < AUTH_CODES ? code : 0].name;
+}
+
+const char *auth_code_text(uint32_t code)
+{
+    return CODES[code < AUTH_CODES ? code : 0].text;
+}
+
+uint32_t auth_code_parse(const char *name)
+{
+    for (uint32_t code = 1; code < AUTH_CODES; code++)
+        if (strcmp(name, CODES[code].name) == 0)
+            return code;
+    return 0;
+}
+
+/* ---- answers ---- */
+
+/* No grant is known to this version, so that anything but an empty object would be ignored,
+ * which would widen what the identity may do. */
+static bool grants_are_empty(const char *json)
+{
+    if (json == NULL)
+        return true;
+    static const char space[] = " \t\r\n";
+    json += strspn(json, space);
+    if (*json++ != '{')
+        return false;
+    json += strspn(json, space);
+    if (*json++ != '}')
+        return false;
+    return json[strspn(json, space)] == '\0';
+}
+
+static void deny(struct auth_request *r, uint32_t code, const char *reason)
+{
+    r->result = BURROW_AUTH_DENY;
+    r->code = code;
+    snprintf(r->reason, sizeof r->reason, "%s", reason);
+}
+
+static void note_allow(struct auth_request *r, const struct burrow_verdict *v)
+{
+    if (BURROW_HAS(v, grants_json) && !grants_are_empty(v->grants_json)) {
+        deny(r, BURROW_CODE_INVALID_TOKEN,
+             "the verdict has grants that this version cannot enforce");
+        return;
+    }
+    if (v->subject != NULL) {
+        if (v->subject_len == 0 || v->subject_len > AUTH_MAX_SUBJECT ||
+            memchr(v->subject, 0, v->subject_len) != NULL) {
+            deny(r, BURROW_CODE_INVALID_TOKEN, "the subject is not 1 to 128 bytes without NUL");
+            return;
+        }
+        memcpy(r->subject, v->subject, v->subject_len);
+        r->subject[v->subject_len] = '\0';
+        r->has_subject = true;
+    }
+    r->result = BURROW_AUTH_ALLOW;
+    r->expires_ms = v->expires_ms;
+}
+
+static void complain(const struct auth_chain *chain, const char *plugin, const char *what)
+{
+    log_at(chain->log, BURROW_LOG_WARN, "plugin_fault", burrow_str("plugin", plugin),
+           burrow_str("what", what));
+}
+
+static void on_answer(struct burrow_auth_request *name, const struct burrow_verdict *v)
+{
+    const struct ticket *ticket = (const struct ticket *)(const void *)name;
+    struct auth_chain *chain = ticket_keeper(ticket);
+    must_be(chain, CHAIN_MAGIC);
+    struct auth_request *r = ticket_owner(ticket);
+    if (r == NULL) {
+        complain(chain, "", "an auth request was answered twice or after its cancellation");
+        return;
+    }
+    must_be(r, REQUEST_MAGIC);
+    const char *plugin = chain->members[r->member].name;
+    ticket_retire(r->ticket);
+    r->ticket = NULL;
+    r->answered = true;
+    r->result = BURROW_AUTH_DENY;
+    r->code = BURROW_CODE_INVALID_TOKEN;
+    if (v != NULL && BURROW_HAS(v, expires_ms)) {
+        const char *reason = BURROW_HAS(v, reason) ? v->reason : NULL;
+        snprintf(r->reason, sizeof r->reason, "%s", reason != NULL ? reason : "");
+        if (v->result == BURROW_AUTH_ALLOW)
+            note_allow(r, v);
+        else if (v->result == BURROW_AUTH_ABSTAIN || v->result == BURROW_AUTH_UNAVAILABLE)
+            r->result = v->result;
+        else if (v->result == BURROW_AUTH_DENY && v->code > 0 && v->code < AUTH_CODES)
+            r->code = v->code;
+        else
+            complain(chain, plugin, "a verdict of an unknown result or code counts as a denial");
+    } else {
+        complain(chain, plugin, "an empty verdict counts as a denial");
+    }
+    loop_task_schedule(chain->loop, &r->task);
+}
+
+static const struct burrow_auth_host auth_host = {
+    .size = sizeof(struct burrow_auth_host),
+    .answer = on_answer,
+};
+
+/* ---- requests ---- */
+
+static void request_free(struct auth_request *r)
+{
+    struct auth_chain *chain = r->chain;
+    if (r->ticket != NULL)
+        ticket_retire(r->ticket);
+    loop_task_cancel(chain->loop, &r->task);
+    loop_timer_destroy(r->deadline);
+    if (r->link != NULL) {
+        *r->link = r->next;
+        if (r->next != NULL)
+            r->next->link = r->link;
+        chain->pending--;
+    }
+    if (r->token != NULL) {
+        explicit_bzero(r->token, r->credential.token_len);
+        free(r->token);
+    }
+    free(r->cert);
+    free(r->headers);
+    free(r->texts);
+    r->magic = 0;
+    free(r);
+}
+
+static void withdraw_question(struct auth_request *r)
+{
+    if (r->ticket == NULL)
+        return;
+    struct ticket *ticket = r->ticket;
+    const struct auth_member *m = &r->chain->members[r->member];
+    /* Retired first: an answer from inside cancel is already too late. */
+    ticket_retire(ticket);
+    r->ticket = NULL;
+    if (m->ops->cancel != NULL)
+        m->ops->cancel(m->self, (struct burrow_auth_request *)(void *)ticket);
+}
+
+static void finish(struct auth_request *r)
+{
+    const struct auth_verdict verdict = {
+        .result = r->result,
+        .code = r->code,
+        .subject = r->has_subject ? r->subject : NULL,
+        .expires_ms = r->expires_ms,
+        .reason = r->reason,
+        .plugin = r->member < r->chain->n ? r->chain->members[r->member].name : "",
+    };
+    char subject[AUTH_MAX_SUBJECT + 1], reason[sizeof r->reason];
+    memcpy(subject, r->subject, sizeof subject);
+    memcpy(reason, r->reason, sizeof reason);
+    struct auth_verdict copy = verdict;
+    copy.subject = verdict.subject != NULL ? subject : NULL;
+    copy.reason = reason;
+    auth_done_fn *done = r->done;
+    void *arg = r->arg;
+    request_free(r);
+    done(arg, &copy);
+}
+
+static void ask_member(struct auth_request *r)
+{
+    const struct auth_member *m = &r->chain->members[r->member];
+    r->ticket = ticket_issue(r->chain->tickets, r);
+    if (r->ticket == NULL) {
+        r->result = BURROW_AUTH_UNAVAILABLE;
+        snprintf(r->reason, sizeof r->reason, "out of memory");
+        loop_task_schedule(r->chain->loop, &r->task);
+        return;
+    }
+    r->answered = false;
+    m->ops->verify(m->self, (struct burrow_auth_request *)(void *)r->ticket, &r->credential);
+}
+
+/* An answer was noted: go on to the next plugin or tell the asker. */
+static void on_task(void *arg)
+{
+    struct auth_request *r = arg;
+    must_be(r, REQUEST_MAGIC);
+    if (r->result != BURROW_AUTH_ABSTAIN) {
+        finish(r);
+        return;
+    }
+    if (++r->member < r->chain->n) {
+        ask_member(r);
+        return;
+    }
+    bool shown = r->credential.token != NULL || r->credential.client_cert_der != NULL;
+    deny(r, shown ? BURROW_CODE_INVALID_TOKEN : BURROW_CODE_MISSING_BEARER,
+         "no auth plugin judges such a credential");
+    finish(r);
+}
+
+static void on_deadline(void *arg)
+{
+    struct auth_request *r = arg;
+    must_be(r, REQUEST_MAGIC);
+    if (r->answered)
+        return; /* the task that goes on with it is scheduled already */
+    withdraw_question(r);
+    r->result = BURROW_AUTH_UNAVAILABLE;
+    snprintf(r->reason, sizeof r->reason, "no answer within %u s", AUTH_DEADLINE_MS / 1000u);
+    finish(r);
+}
+
+static bool copy_headers(struct auth_request *r, const struct burrow_credential *c)
+{
+    size_t n = c->header_count < MAX_HEADERS ? c->header_count : MAX_HEADERS;
+    size_t room = 0;
+    for (size_t i = 0; i < n; i++)
+        room += strlen(c->headers[i].name) + strlen(c->headers[i].value) + 2;
+    if (n == 0)
+        return true;
+    r->headers = calloc(n, sizeof *r->headers);
+    r->texts = malloc(room);
+    if (r->headers == NULL || r->texts == NULL)
+        return false;
+    char *p = r->texts;
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(c->headers[i].name) + 1;
+        r->headers[i].name = memcpy(p, c->headers[i].name, len);
+        p += len;
+        len = strlen(c->headers[i].value) + 1;
+        r->headers[i].value = memcpy(p, c->headers[i].value, len);
+        p += len;
+    }
+    r->credential.headers = r->headers;
+    r->credential.header_count = n;
+    return true;
+}
+
+/* The question may go to several plugins over several turns, so that all of it is copied. */
+static bool copy_credential(struct auth_request *r, const struct burrow_credential *c)
+{
+    r->credential.size = sizeof r->credential;
+    r->credential.method = c->method;
+    r->credential.peer = c->peer;
+    if (c->token != NULL) {
+        if (c->token_len > AUTH_MAX_TOKEN)
+            return false;
+        r->token = malloc(c->token_len + 1);
+        if (r->token == NULL)
+            return false;
+        memcpy(r->token, c->token, c->token_len);
+        r->token[c->token_len] = '\0';
+        r->credential.token = r->token;
+        r->credential.token_len = c->token_len;
+    }
+    if (c->client_cert_der != NULL && c->client_cert_len > 0) {
+        if (c->client_cert_len > MAX_CERT)
+            return false;
+        r->cert = malloc(c->client_cert_len);
+        if (r->cert == NULL)
+            return false;
+        memcpy(r->cert, c->client_cert_der, c->client_cert_len);
+        r->credential.client_cert_der = r->cert;
+        r->credential.client_cert_len = c->client_cert_len;
+    }
+    return copy_headers(r, c);
+}
+
+struct auth_request *auth_ask(struct auth_chain *chain, const struct burrow_credential *credential,
+                              auth_done_fn *done, void *arg)
+{
+    must_be(chain, CHAIN_MAGIC);
+    struct auth_request *r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return NULL;
+    r->magic = REQUEST_MAGIC;
+    r->chain = chain;
+    r->done = done;
+    r->arg = arg;
+    loop_task_init(&r->task, LOOP_PHASE_OUTPUT, on_task, r);
+    r->deadline = loop_timer_create(chain->loop, on_deadline, r);
+    if (r->deadline == NULL || !copy_credential(r, credential)) {
+        request_free(r);
+        return NULL;
+    }
+    r->next = chain->requests;
+    if (r->next != NULL)
+        r->next->link = &r->next;
+    r->link = &chain->requests;
+    chain->requests = r;
+    chain->pending++;
+    loop_timer_set(r->deadline, AUTH_DEADLINE_MS);
+    ask_member(r);
+    return r;
+}
+
+void auth_cancel(struct auth_request *request)
+{
+    if (request == NULL)
+        return;
+    must_be(request, REQUEST_MAGIC);
+    withdraw_question(request);
+    request_free(request);
+}
+
+size_t auth_pending(const struct auth_chain *chain)
+{
+    return chain->pending;
+}
+
+/* ---- the chain ---- */
+
+int auth_chain_create(struct loop *loop, const struct log *log, const struct auth_member *members,
+                      size_t n, struct auth_chain **ret)
+{
+    if (n == 0)
+        return BURROW_EINVAL;
+    struct auth_chain *chain = calloc(1, sizeof *chain);
+    if (chain == NULL)
+        return BURROW_ENOMEM;
+    chain->magic = CHAIN_MAGIC;
+    chain->loop = loop;
+    chain->log = log;
+    chain->n = n;
+    chain->members = calloc(n, sizeof *chain->members);
+    chain->tickets = ticket_pool_create(loop, chain);
+    if (chain->members == NULL || chain->tickets == NULL) {
+        auth_chain_destroy(chain);
+        return BURROW_ENOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        chain->members[i] = members[i];
+        members[i].ops->bind(members[i].self, &auth_host);
+    }
+    *ret = chain;
+    return BURROW_OK;
+}
+
+void auth_chain_destroy(struct auth_chain *chain)
+{
+    if (chain == NULL)
+        return;
+    must_be(chain, CHAIN_MAGIC);
+    while (chain->requests != NULL)
+        auth_cancel(chain->requests);
+    ticket_pool_destroy(chain->tickets);
+    free(chain->members);
+    chain->magic = 0;
+    free(chain);
+}
