@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `burrow server` and `burrow client` have in common: options from all sources, the
+ * log, the loop, and the instances of the chosen plugins. A command is data (struct
+ * cli_command); the runtime does everything before and after its `run`:
+ *
+ *   parse → open plugins → check → log, loop → create instances → run → stop → destroy
+ *
+ * and check-config does the first three.
+ */
+#ifndef CLI_RUNTIME_H
+#define CLI_RUNTIME_H
+
+#include "base/log.h"
+#include "loop/loop.h"
+#include "plugin/plugin.h"
+
+#include <stdbool.h>
+
+struct runtime;
+
+struct cli_command {
+    const char *name;    /* "server" */
+    const char *summary; /* one line for help */
+    /* Its own options and their struct. log-level, log-format, config, plugin, plugin-dir
+     * are the runtime's; an option of the same name and type as one of a plugin is filled
+     * in both. */
+    const struct burrow_option *options;
+    size_t options_size;
+    uint32_t kinds; /* of plugins that it uses: 1u << BURROW_KIND_… */
+    /* Contradictions among options and plugins, without side effects: 0, or err filled in
+     * the form "--flag (BURROW_FLAG): what is wrong, what is expected". May be NULL. The
+     * runtime has options and plugins by then, but no loop and no instances. */
+    int (*check)(const struct runtime *rt, struct error *err);
+    /* Works until it is told to stop; returns the exit code. All instances are created,
+     * none is bound or started: run binds the kinds' host tables, opens its sockets, then
+     * calls runtime_start. Signals are run's own (loop_signal). */
+    int (*run)(struct runtime *rt);
+};
+
+extern const struct cli_command cli_server; /* core/cli/server.c */
+extern const struct cli_command cli_client; /* core/cli/client.c */
+
+struct runtime {
+    const struct cli_command *command;
+    const void *options;     /* struct server_options or struct client_options */
+    struct plugin **plugins; /* opened, in the order of the configuration */
+    size_t plugin_count;
+    struct log log;
+    struct loop *loop;           /* NULL in check */
+    struct instance **instances; /* one per plugin, same order; NULL in check */
+    struct runtime_state *state; /* the runtime's own */
+};
+
+/* true when the plugin of this name is in use. */
+bool runtime_has(const struct runtime *rt, const char *plugin_name);
+/* The next instance of a kind: *at counts on from 0; NULL at the end. */
+struct instance *runtime_next(const struct runtime *rt, uint32_t kind, size_t *at);
+
+/* Starts every instance, in order. On failure those already started are stopped by the
+ * runtime after run returns. */
+int runtime_start(struct runtime *rt, struct error *err);
+/* Runs the loop until every started instance has answered stop or deadline_ms are over.
+ * Called by run when its own work has ended and before it frees what instances may still
+ * call into; the runtime does it after run if run did not. */
+void runtime_stop(struct runtime *rt, uint64_t deadline_ms);
+
+/* Prints "burrow: TEXT" and returns the exit code: 2 for BURROW_EINVAL, else 1. */
+int cli_fail(const struct error *err);
+
+#endif
