@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fake host: see fake_host.h. Feeds and timers are its own, so that a fed event comes on
+ * the next turn and not in the same one, and no test waits for real time. */
+#include "fake_host.h"
+
+#include <arpa/inet.h>
+#include <ev.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define SCRATCH_SIZE (256u * 1024u)
+#define RUN_LIMIT_MS 10000
+
+struct burrow_watch {
+    ev_io io;
+    struct fake_host *fake;
+    burrow_io_fn *fn;
+    void *arg;
+    int interest;
+    int fed; /* events that wait for the next turn */
+    struct burrow_watch *fed_next;
+};
+
+struct burrow_timer {
+    struct burrow_timer *next;
+    struct fake_host *fake;
+    uint64_t due;
+    burrow_timer_fn *fn;
+    void *arg;
+};
+
+struct fake_post {
+    struct fake_post *next;
+    burrow_timer_fn *fn;
+    void *arg;
+};
+
+struct burrow_lookup {
+    struct fake_host *fake;
+    struct burrow_timer *timer;
+    struct burrow_addr addr;
+    burrow_resolve_fn *fn;
+    void *arg;
+};
+
+static struct fake_host *fake_of(struct burrow_self *self)
+{
+    return (struct fake_host *)(void *)self;
+}
+
+static bool must_fail(struct fake_host *fake)
+{
+    return fake->fail_at != 0 && --fake->fail_at == 0;
+}
+
+static void add_line(struct fake_host *fake, int32_t level, const char *text)
+{
+    struct fake_log_line *line = &fake->log[fake->log_count++ % FAKE_LOG_LINES];
+    line->level = level;
+    snprintf(line->text, sizeof line->text, "%s", text);
+    if (getenv("FAKE_HOST_VERBOSE") != NULL)
+        fprintf(stderr, "[%d] %s\n", (int)level, text);
+}
+
+static void host_vlog(struct burrow_self *self, int32_t level, const char *fmt, va_list ap)
+{
+    char text[256];
+    vsnprintf(text, sizeof text, fmt, ap);
+    add_line(fake_of(self), level, text);
+}
+
+static void host_verror(struct burrow_self *self, int32_t code, const char *fmt, va_list ap)
+{
+    struct fake_host *fake = fake_of(self);
+    vsnprintf(fake->error, sizeof fake->error, fmt, ap);
+    fake->error_code = code;
+}
+
+static uint64_t host_now_ms(struct burrow_self *self)
+{
+    return fake_of(self)->now_ms;
+}
+
+static void on_ev(struct ev_loop *loop, ev_io *io, int revents)
+{
+    (void)loop;
+    struct burrow_watch *watch = (struct burrow_watch *)(void *)io;
+    int events =
+        ((revents & EV_READ) ? BURROW_READ : 0) | ((revents & EV_WRITE) ? BURROW_WRITE : 0);
+    watch->fn(watch->arg, events);
+}
+
+static void set_interest(struct burrow_watch *watch, int events)
+{
+    ev_io_stop((struct ev_loop *)watch->fake->ev, &watch->io);
+    watch->interest = events;
+    if (events == 0)
+        return;
+    ev_io_set(&watch->io, watch->io.fd,
+              ((events & BURROW_READ) ? EV_READ : 0) | ((events & BURROW_WRITE) ? EV_WRITE : 0));
+    ev_io_start((struct ev_loop *)watch->fake->ev, &watch->io);
+}
+
+static struct burrow_watch *host_watch(struct burrow_self *self, int fd, int events,
+                                       burrow_io_fn *fn, void *arg)
+{
+    struct fake_host *fake = fake_of(self);
+    if (must_fail(fake))
+        return NULL;
+    struct burrow_watch *watch = (struct burrow_watch *)calloc(1, sizeof *watch);
+    assert_non_null(watch);
+    watch->fake = fake;
+    watch->fn = fn;
+    watch->arg = arg;
+    ev_init(&watch->io, on_ev);
+    ev_io_set(&watch->io, fd, 0);
+    set_interest(watch, events);
+    fake->watches++;
+    return watch;
+}
+
+static int host_rewatch(struct burrow_watch *watch, int events)
+{
+    if (events != watch->interest)
+        set_interest(watch, events);
+    return BURROW_OK;
+}
+
+static void unfeed(struct burrow_watch *watch)
+{
+    struct fake_host *fake = watch->fake;
+    for (struct burrow_watch **p = &fake->fed_head; *p != NULL; p = &(*p)->fed_next) {
+        if (*p != watch)
+            continue;
+        *p = watch->fed_next;
+        if (fake->fed_tail == &watch->fed_next)
+            fake->fed_tail = p;
+        return;
+    }
+}
+
+static void host_unwatch(struct burrow_watch *watch)
+{
+    if (watch == NULL)
+        return;
+    set_interest(watch, 0);
+    unfeed(watch);
+    watch->fake->watches--;
+    free(watch);
+}
+
+static void host_feed(struct burrow_watch *watch, int events)
+{
+    struct fake_host *fake = watch->fake;
+    if (watch->fed == 0) {
+        watch->fed_next = NULL;
+        *fake->fed_tail = watch;
+        fake->fed_tail = &watch->fed_next;
+    }
+    watch->fed |= events;
+}
+
+static struct burrow_timer *host_after(struct burrow_self *self, uint64_t ms, burrow_timer_fn *fn,
+                                       void *arg)
+{
+    struct fake_host *fake = fake_of(self);
+    if (must_fail(fake))
+        return NULL;
+    struct burrow_timer *timer = (struct burrow_timer *)calloc(1, sizeof *timer);
+    assert_non_null(timer);
+    timer->fake = fake;
+    timer->due = fake->now_ms + ms;
+    timer->fn = fn;
+    timer->arg = arg;
+    timer->next = fake->timer_head;
+    fake->timer_head = timer;
+    fake->timers++;
+    return timer;
+}
+
+static void host_cancel(struct burrow_timer *timer)
+{
+    if (timer == NULL)
+        return;
+    struct burrow_timer **p = &timer->fake->timer_head;
+    while (*p != timer) {
+        assert_non_null(*p); /* cancelled after it ran, or twice */
+        p = &(*p)->next;
+    }
+    *p = timer->next;
+    timer->fake->timers--;
+    free(timer);
+}
+
+static int host_post(struct burrow_self *self, burrow_timer_fn *fn, void *arg)
+{
+    struct fake_host *fake = fake_of(self);
+    struct fake_post *post = (struct fake_post *)calloc(1, sizeof *post);
+    if (post == NULL)
+        return BURROW_ENOMEM;
+    post->fn = fn;
+    post->arg = arg;
+    pthread_mutex_lock(&fake->post_lock);
+    struct fake_post **p = &fake->posted;
+    while (*p != NULL)
+        p = &(*p)->next;
+    *p = post;
+    pthread_mutex_unlock(&fake->post_lock);
+    return BURROW_OK;
+}
+
+static void *host_native_loop(struct burrow_self *self, const char *flavour)
+{
+    return strcmp(flavour, "libev") == 0 ? fake_of(self)->ev : NULL;
+}
+
+static void *host_scratch(struct burrow_self *self, size_t n)
+{
+    return n <= SCRATCH_SIZE ? fake_of(self)->scratch : NULL;
+}
+
+static void on_lookup(void *arg)
+{
+    struct burrow_lookup *lookup = (struct burrow_lookup *)arg;
+    lookup->fake->lookups--;
+    if (lookup->addr.family == 0)
+        lookup->fn(lookup->arg, BURROW_EIO, NULL, 0, "the name is not known");
+    else
+        lookup->fn(lookup->arg, BURROW_OK, &lookup->addr, 1, NULL);
+    free(lookup);
+}
+
+static struct burrow_lookup *host_resolve(struct burrow_self *self, const char *name, uint16_t port,
+                                          burrow_resolve_fn *fn, void *arg)
+{
+    struct fake_host *fake = fake_of(self);
+    struct burrow_lookup *lookup = (struct burrow_lookup *)calloc(1, sizeof *lookup);
+    assert_non_null(lookup);
+    lookup->fake = fake;
+    lookup->fn = fn;
+    lookup->arg = arg;
+    lookup->addr.port = port;
+    if (strcmp(name, "localhost") == 0)
+        name = "127.0.0.1";
+    if (inet_pton(AF_INET, name, lookup->addr.bytes) == 1)
+        lookup->addr.family = 4;
+    else if (inet_pton(AF_INET6, name, lookup->addr.bytes) == 1)
+        lookup->addr.family = 6;
+    lookup->timer = host_after(self, 0, on_lookup, lookup);
+    assert_non_null(lookup->timer);
+    fake->lookups++;
+    return lookup;
+}
+
+static void host_resolve_cancel(struct burrow_lookup *lookup)
+{
+    if (lookup == NULL)
+        return;
+    host_cancel(lookup->timer);
+    lookup->fake->lookups--;
+    free(lookup);
+}
+
+static void host_event(struct burrow_self *self, int32_t level, const char *name,
+                       const struct burrow_field *fields, size_t n)
+{
+    char text[256];
+    size_t at = (size_t)snprintf(text, sizeof text, "event=%s", name);
+    for (size_t i = 0; i < n && at < sizeof text; i++) {
+        if (fields[i].type == BURROW_FIELD_STR && fields[i].len == UINT32_MAX)
+            at += (size_t)snprintf(text + at, sizeof text - at, " %s=%s", fields[i].name,
+                                   fields[i].str);
+        else if (fields[i].type == BURROW_FIELD_STR)
+            at += (size_t)snprintf(text + at, sizeof text - at, " %s=%.*s", fields[i].name,
+                                   (int)fields[i].len, fields[i].str);
+        else
+            at += (size_t)snprintf(text + at, sizeof text - at, " %s=%lld", fields[i].name,
+                                   (long long)fields[i].num);
+    }
+    add_line(fake_of(self), level, text);
+}
+
+static void host_metric_add(struct burrow_self *self, uint32_t index, int64_t delta)
+{
+    (void)self;
+    (void)index;
+    (void)delta;
+}
+
+static void host_stopped(struct burrow_self *self)
+{
+    fake_of(self)->stopped = true;
+}
+
+static const struct burrow_host host_table = {
+    .size = sizeof host_table,
+    .abi_minor = BURROW_ABI_MINOR,
+    .vlog = host_vlog,
+    .verror = host_verror,
+    .now_ms = host_now_ms,
+    .watch = host_watch,
+    .rewatch = host_rewatch,
+    .unwatch = host_unwatch,
+    .feed = host_feed,
+    .after = host_after,
+    .cancel = host_cancel,
+    .post = host_post,
+    .native_loop = host_native_loop,
+    .scratch = host_scratch,
+    .resolve = host_resolve,
+    .resolve_cancel = host_resolve_cancel,
+    .event = host_event,
+    .metric_add = host_metric_add,
+    .stopped = host_stopped,
+};
+
+void fake_host_init(struct fake_host *fake)
+{
+    memset(fake, 0, sizeof *fake);
+    fake->table = host_table;
+    fake->table.self = (struct burrow_self *)(void *)fake;
+    fake->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    assert_non_null(fake->ev);
+    fake->fed_tail = &fake->fed_head;
+    fake->now_ms = 1000;
+    fake->scratch = (uint8_t *)malloc(SCRATCH_SIZE);
+    assert_non_null(fake->scratch);
+    pthread_mutex_init(&fake->post_lock, NULL);
+}
+
+void fake_host_finish(struct fake_host *fake)
+{
+    assert_int_equal(fake->watches, 0);
+    assert_int_equal(fake->timers, 0);
+    assert_int_equal(fake->lookups, 0);
+    assert_null(fake->posted);
+    ev_loop_destroy((struct ev_loop *)fake->ev);
+    free(fake->scratch);
+    pthread_mutex_destroy(&fake->post_lock);
+}
+
+static bool run_fed(struct fake_host *fake)
+{
+    bool any = fake->fed_head != NULL;
+    unsigned n = 0; /* what is fed meanwhile waits for the next turn */
+    for (struct burrow_watch *w = fake->fed_head; w != NULL; w = w->fed_next)
+        n++;
+    for (; n > 0 && fake->fed_head != NULL; n--) {
+        struct burrow_watch *watch = fake->fed_head;
+        int events = watch->fed;
+        unfeed(watch);
+        watch->fed = 0;
+        watch->fn(watch->arg, events);
+    }
+    return any;
+}
+
+static bool run_timers(struct fake_host *fake)
+{
+    bool any = false;
+    for (unsigned left = fake->timers; left > 0; left--) {
+        struct burrow_timer *first = NULL;
+        for (struct burrow_timer *t = fake->timer_head; t != NULL; t = t->next)
+            if (t->due <= fake->now_ms && (first == NULL || t->due <= first->due))
+                first = t;
+        if (first == NULL)
+            break;
+        burrow_timer_fn *fn = first->fn;
+        void *arg = first->arg;
+        host_cancel(first);
+        fn(arg);
+        any = true;
+    }
+    return any;
+}
+
+static bool run_posted(struct fake_host *fake)
+{
+    pthread_mutex_lock(&fake->post_lock);
+    struct fake_post *post = fake->posted;
+    fake->posted = NULL;
+    pthread_mutex_unlock(&fake->post_lock);
+    bool any = post != NULL;
+    while (post != NULL) {
+        struct fake_post *next = post->next;
+        post->fn(post->arg);
+        free(post);
+        post = next;
+    }
+    return any;
+}
+
+static void on_wait_over(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    (void)loop;
+    (void)timer;
+    (void)revents;
+}
+
+void fake_host_turn(struct fake_host *fake, unsigned wait_ms)
+{
+    bool any = run_fed(fake);
+    any |= run_timers(fake);
+    any |= run_posted(fake);
+    struct ev_loop *loop = (struct ev_loop *)fake->ev;
+    if (any || wait_ms == 0 || fake->fed_head != NULL) {
+        ev_run(loop, EVRUN_NOWAIT);
+    } else {
+        ev_timer wait;
+        ev_now_update(loop);
+        ev_timer_init(&wait, on_wait_over, wait_ms / 1000.0, 0);
+        ev_timer_start(loop, &wait);
+        ev_run(loop, EVRUN_ONCE);
+        ev_timer_stop(loop, &wait);
+    }
+    if (fake->end_of_turn != NULL)
+        fake->end_of_turn(fake->end_of_turn_arg);
+}
+
+static uint64_t real_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void fake_host_run(struct fake_host *fake, bool (*done)(void *arg), void *arg)
+{
+    uint64_t deadline = real_ms() + RUN_LIMIT_MS;
+    while (!done(arg)) {
+        fake_host_turn(fake, 20);
+        if (real_ms() > deadline)
+            fail_msg("what the test waits for did not happen within %d ms", RUN_LIMIT_MS);
+    }
+}
+
+void fake_host_settle(struct fake_host *fake, unsigned quiet_ms)
+{
+    uint64_t deadline = real_ms() + quiet_ms;
+    while (real_ms() < deadline)
+        fake_host_turn(fake, 5);
+}
+
+void fake_host_advance(struct fake_host *fake, uint64_t ms)
+{
+    fake->now_ms += ms;
+}
+
+bool fake_host_logged(const struct fake_host *fake, int32_t level, const char *text)
+{
+    for (unsigned i = 0; i < fake->log_count && i < FAKE_LOG_LINES; i++)
+        if ((level < 0 || fake->log[i].level == level) && strstr(fake->log[i].text, text) != NULL)
+            return true;
+    return false;
+}
+
+unsigned fake_host_log_lines(const struct fake_host *fake, int32_t level)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < fake->log_count && i < FAKE_LOG_LINES; i++)
+        n += fake->log[i].level == level;
+    return n;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A burrow_host for tests of plugins: real descriptors on a libev loop of its own, and a clock
+ * that moves only when the test says so. It runs turn by turn, counts what the plugin holds
+ * (watches, timers, look-ups), keeps its log lines, and can let any allocation fail.
+ */
+#ifndef SUPPORT_FAKE_HOST_H
+#define SUPPORT_FAKE_HOST_H
+
+#include <burrow/plugin.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#define FAKE_LOG_LINES 64
+
+struct fake_post;
+
+struct fake_host {
+    struct burrow_host table; /* what the plugin is given */
+    void *ev;                 /* struct ev_loop * */
+    uint64_t now_ms;
+    bool stopped; /* the plugin answered stop() */
+
+    /* Held by the plugin now: all zero after its destroy. */
+    unsigned watches, timers, lookups;
+    /* The n-th of the next watch, after and post calls fails; 0: none. */
+    unsigned fail_at;
+
+    char error[512]; /* the newest verror text */
+    int error_code;
+    struct fake_log_line {
+        int32_t level;
+        char text[256];
+    } log[FAKE_LOG_LINES]; /* a ring */
+    unsigned log_count;
+
+    /* Called at the end of every turn (a test's links flush here); may be NULL. */
+    void (*end_of_turn)(void *arg);
+    void *end_of_turn_arg;
+
+    struct burrow_watch *fed_head, **fed_tail;
+    struct burrow_timer *timer_head;
+    struct fake_post *posted;
+    pthread_mutex_t post_lock;
+    uint8_t *scratch;
+};
+
+void fake_host_init(struct fake_host *fake);
+/* Fails the test when the plugin still holds something. */
+void fake_host_finish(struct fake_host *fake);
+
+/* One turn: what was fed, due timers, posted calls, ready descriptors (waiting at most
+ * wait_ms of real time for one), end_of_turn. */
+void fake_host_turn(struct fake_host *fake, unsigned wait_ms);
+/* Turns until done(arg), or fails the test after ten real seconds. */
+void fake_host_run(struct fake_host *fake, bool (*done)(void *arg), void *arg);
+/* Turns until nothing has been ready for `quiet_ms` of real time: for "nothing happens". */
+void fake_host_settle(struct fake_host *fake, unsigned quiet_ms);
+/* Moves the clock; timers run in the turns that follow. */
+void fake_host_advance(struct fake_host *fake, uint64_t ms);
+/* Whether a kept log line of that level contains the text; level -1: any. */
+bool fake_host_logged(const struct fake_host *fake, int32_t level, const char *text);
+unsigned fake_host_log_lines(const struct fake_host *fake, int32_t level);
+
+#endif
