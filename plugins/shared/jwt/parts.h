@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps of the gate, between its own files and for its tests; others use jwt.h. */
+#ifndef JWT_PARTS_H
+#define JWT_PARTS_H
+
+#include "jwt/jwt.h"
+
+#include <jansson.h>
+
+/* Room for a value in a refusal's text. */
+#define JWT_SHOWN 64
+/* Copies at most JWT_SHOWN - 1 bytes for the log, with '?' for all but printable ASCII.
+ * Returns out. */
+const char *jwt_show(char out[JWT_SHOWN], const char *text, size_t len);
+
+/* Parses a segment's bytes as a JSON object without duplicate members. `what` names it in
+ * the refusal. BURROW_ENOMEM when memory ran out. The caller drops the reference. */
+int jwt_parse_object(const uint8_t *text, size_t len, const char *what, json_t **ret,
+                     struct jwt_refusal *why);
+
+/* The header step: exactly alg, nothing that would change the meaning of the signature.
+ * *ret_kid (NULL: none) is borrowed from header. */
+int jwt_check_header(const json_t *header, const struct jwt_alg *alg, const char **ret_kid,
+                     struct jwt_refusal *why);
+
+/* The last step: the claims of a token whose signature is good. */
+int jwt_check_claims(const json_t *claims, const struct jwt_rules *rules, int64_t now_ms,
+                     struct jwt_identity *ret, struct jwt_refusal *why);
+
+/* Signs any header and payload, as they are. As jwt_mint_hmac; the tests make bad tokens
+ * with good signatures by it. */
+int jwt_seal_hmac(const struct jwt_alg *alg, struct burrow_secret secret, const char *header,
+                  size_t header_len, const char *payload, size_t payload_len, char **ret_token);
+
+#endif
