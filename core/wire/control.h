@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CONTROL frames: JSON with limits (16 KiB, depth 8, no duplicate members refused by
- * jansson's JSON_REJECT_DUPLICATES). Unknown members and types are ignored. Encoders give
- * a malloc'ed text; decoders give structs whose strings belong to the struct.
+ * CONTROL frames: JSON with limits (16 KiB, depth 8, no member twice, no NUL and nothing but
+ * UTF-8 in strings). Unknown members and types are ignored. The encoder gives a malloc'ed
+ * text; the decoder gives a struct whose strings belong to the struct.
  */
 #ifndef WIRE_CONTROL_H
 #define WIRE_CONTROL_H
@@ -20,7 +20,9 @@ enum control_type {
     CONTROL_REGISTER,
     CONTROL_REGISTER_ACK,
     CONTROL_ERROR,
-    /* version 1 and the later controls of version 2 take their places here */
+    /* The other controls of version 1 (open, open_ack, close, heartbeat, heartbeat_ack) and
+     * the later ones of version 2 take their places here, in the table of types and in the
+     * table of members of control.c. */
 };
 
 struct control_service {
@@ -33,33 +35,46 @@ struct control_service {
     char message[128];
 };
 
-/* register and register_ack; a member that the type does not have is zero. */
+/* What one control says; a member that its type does not have, or that was not there, is
+ * zero. A version 1 peer's `meta`, if it has one, carries no `protocol`: it is ignored. */
 struct control {
     enum control_type type;
     char client_id[CONTROL_MAX_CLIENT_ID + 1];
     char target[256];
     char session_id[64];
     char previous_session_id[64];
-    bool has_meta; /* false: a version 1 peer */
+    bool has_meta; /* false: a version 1 peer; all up to service_count is zero then */
     uint32_t protocol;
     char instance[CONTROL_INSTANCE];
     char agent[64];
     uint32_t window;    /* bytes, small window before ACCEPT */
-    uint32_t max_frame; /* bytes of payload */
+    uint32_t max_frame; /* bytes of payload, 16 to 64 KiB */
     char *token;        /* register: NULL if none; wiped by control_finish */
     uint32_t heartbeat_ms, timeout_ms;
     int64_t expires_ms; /* 0: never */
     struct control_service services[CONTROL_MAX_SERVICES];
     size_t service_count;
-    char code[32]; /* error */
-    char message[256];
+    char code[32];     /* error; "" from a version 1 peer */
+    char message[256]; /* cut when it was longer, as is agent */
 };
 
-/* Decodes p[0..n). BURROW_EPROTO with a constant-ish reason in err: not JSON, too deep, a
- * member of a wrong type or out of range. ret must be finished after success. */
+/*
+ * Decodes p[0..n). BURROW_EPROTO, with a reason in err that quotes nothing of the peer's:
+ * not JSON, too large or deep, a member of a wrong type or out of range, a member missing
+ * that its type must have (register: client_id; in a meta of protocol 2 or higher: window
+ * and max_frame, register's instance, register_ack's heartbeat_ms and timeout_ms). ret must
+ * be finished after success.
+ */
 int control_decode(struct control *ret, const void *p, size_t n, struct error *err);
-void control_finish(struct control *c);
-/* *ret_text is malloc'ed JSON without a final newline. Only what is set is written. */
+void control_finish(struct control *c); /* wipes the token; c may be finished twice */
+
+/*
+ * *ret_text is malloc'ed JSON with a NUL that *ret_len does not count and no final newline.
+ * Only what is set is written (meta when has_meta). BURROW_EINVAL: a member is not what a
+ * decoder takes (no UTF-8, out of range); BURROW_ENOMEM: no memory, or over 16 KiB.
+ */
 int control_encode(const struct control *c, char **ret_text, size_t *ret_len);
+/* Wipes, since a register may carry a token, and frees. NULL is allowed. */
+void control_text_free(char *text, size_t len);
 
 #endif

@@ -15,9 +15,10 @@
 #include <burrow/plugin.h>
 
 #define FRAME_HEADER 14u
-#define FRAME_MAX_PAYLOAD 65536u /* of any frame */
-#define FRAME_MAX_CONTROL 16384u /* of a CONTROL frame's JSON */
-#define FRAME_MAX_SMALL 1024u    /* of OPEN and RESET */
+#define FRAME_MAX_PAYLOAD 65536u       /* of any frame */
+#define FRAME_LEAST_MAX_PAYLOAD 16384u /* that everybody must take */
+#define FRAME_MAX_CONTROL 16384u       /* of a CONTROL frame's JSON */
+#define FRAME_MAX_SMALL 1024u          /* of OPEN and RESET */
 #define FRAME_V1 1u
 #define FRAME_V2 2u
 
@@ -85,10 +86,13 @@ int frame_reset_decode(uint32_t *ret_code, const char **ret_text, size_t *ret_le
 /*
  * The parser. Feed it received bytes; it calls `frame` once for every frame but DATA with
  * the whole payload, and `data` for each piece of a DATA payload as it comes (at least once
- * per frame, n = 0 for an empty one; end: the last piece of this frame). Both return 0, or a
- * negative code that ends the feeding and is passed on; the parser is then finished.
- * Payloads are borrowed for the call; pieces of DATA point into the bytes that were fed.
+ * per frame, n = 0 for an empty one; end: the last piece of this frame). Both return 0, a
+ * negative code that ends the feeding and is passed on (the parser is then finished), or
+ * FRAME_STOP. Payloads are borrowed for the call; pieces of DATA point into the bytes that
+ * were fed. The parser is neither fed nor freed inside a callback.
  */
+#define FRAME_STOP 1 /* enough: feed returns it, and `consumed` tells where it stopped */
+
 struct frame_sink {
     int (*frame)(void *arg, const struct frame_header *h, const uint8_t *payload);
     int (*data)(void *arg, uint64_t stream, const uint8_t *p, size_t n, bool end);
@@ -101,15 +105,25 @@ struct frame_parser {
     uint32_t small_have; /* bytes gathered of a payload that was split */
     uint8_t version;     /* the one expected */
     uint8_t broken;
+    uint8_t skip;    /* the payload of an unknown kind */
     uint8_t *gather; /* room for a split payload, FRAME_MAX_CONTROL bytes, the caller's */
+    size_t consumed; /* bytes that the last feed took: all of them, or those before a stop */
     struct frame_header h;
 };
 
 /* gather may be shared by nobody else while the parser lives. */
 void frame_parser_init(struct frame_parser *parser, uint8_t version, uint8_t *gather);
-/* *ret_error gets a constant text on BURROW_EPROTO. A wrong version, an unknown length for
- * its kind, a stream id that does not fit the kind (0 for DATA, not 0 for PING) are errors;
- * unknown kinds are skipped (their length is still bounded by FRAME_MAX_PAYLOAD). */
+/*
+ * 0: all n bytes were taken. FRAME_STOP: the sink stopped; the bytes from p + consumed on
+ * were not looked at and may be fed again, here or to a parser of another version (whoever
+ * reads one register frame of version 1 goes on in version 2 so). Negative: the sink's code,
+ * or BURROW_EPROTO with a constant text in *ret_error (untouched in all other cases).
+ *
+ * A wrong version, an unknown length for its kind, a stream id that does not fit the kind (0
+ * for DATA, not 0 for PING) are errors; unknown kinds are skipped (their length is still
+ * bounded by FRAME_MAX_PAYLOAD). Version 1 has the kinds CONTROL and DATA, whose stream ids
+ * are not judged here.
+ */
 int frame_parser_feed(struct frame_parser *parser, const uint8_t *p, size_t n,
                       const struct frame_sink *sink, void *arg, const char **ret_error);
 /* Bytes are pending inside a frame. */
