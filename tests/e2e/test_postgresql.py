@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PostgreSQL behind the tunnel: pgbench with eight clients, and a large COPY out and in."""
+import glob
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+USER = "postgres" if os.getuid() == 0 else None  # PostgreSQL refuses to run as root
+
+
+def as_user(*argv):
+    return ["runuser", "-u", USER, "--", *argv] if USER else list(argv)
+
+
+class Cluster:
+    """A cluster of its own in a temporary folder, reachable by TCP alone."""
+
+    def __init__(self, free_port):
+        self.folder = tempfile.mkdtemp(prefix="burrow-pg-")
+        self.port = free_port
+        if USER:
+            shutil.chown(self.folder, USER)
+        folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
+        self.bin = folders[-1]
+        self.data = os.path.join(self.folder, "data")
+        self.run("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--no-sync")
+        options = (f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories= "
+                   "-c fsync=off -c max_wal_size=2GB")
+        self.run("pg_ctl", "-D", self.data, "-w", "-l", os.path.join(self.folder, "log"), "-o", options, "start")
+
+    def __str__(self):
+        return f"127.0.0.1:{self.port}"
+
+    def run(self, tool, *argv):
+        done = subprocess.run(as_user(os.path.join(self.bin, tool), *argv), cwd=self.folder, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, f"{tool}: {done.stdout}"
+
+    def stop(self):
+        self.run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture(scope="module")
+def cluster(free_port, sized):
+    cluster = Cluster(free_port())
+    psql(("127.0.0.1", cluster.port), "-c", "CREATE TABLE source AS SELECT i AS id, "
+         "md5(i::text) || md5((i * 7)::text) || md5((i * 13)::text) AS text "
+         f"FROM generate_series(1, {sized(2_000_000, 100_000)}) AS i")
+    yield cluster
+    cluster.stop()
+
+
+def psql(address, *argv, **options):
+    host, port = address
+    return subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", host, "-p", str(port), "-U",
+                           "postgres", "-d", "postgres", *argv], check=True, **options)
+
+
+def digest_of_copy(address, table):
+    """Bytes and SHA-256 of COPY … TO STDOUT."""
+    host, port = address
+    copy = subprocess.Popen(["psql", "-X", "-q", "-h", host, "-p", str(port), "-U", "postgres", "-d", "postgres",
+                             "-c", f"COPY (SELECT * FROM {table} ORDER BY id) TO STDOUT"], stdout=subprocess.PIPE)
+    digest, size = hashlib.sha256(), 0
+    while part := copy.stdout.read(1 << 20):
+        digest.update(part)
+        size += len(part)
+    assert copy.wait(30) == 0
+    return size, digest.hexdigest()
+
+
+def test_pgbench_with_eight_clients_runs_without_an_error(world, transport, cluster, sized):
+    _, _, (host, port) = world.tunnel(transport, cluster)
+    address = ["-h", host, "-p", str(port), "-U", "postgres", "postgres"]
+    subprocess.run(["pgbench", "-i", "-q", "-s", "2", *address], check=True, stderr=subprocess.DEVNULL)
+    done = subprocess.run(["pgbench", "-c", "8", "-j", "2", "-T", str(sized(20, 4)), *address],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "number of failed transactions: 0" in done.stdout, done.stdout
+    # pgbench warns on stderr, even when it ends well, of connections that were lost.
+    assert "error" not in done.stderr.lower() and "abort" not in done.stderr.lower(), done.stderr
+
+
+def test_copy_out_and_in_is_identical(world, transport, cluster, tmp_path, sized):
+    _, _, bridge = world.tunnel(transport, cluster)
+    direct = digest_of_copy(("127.0.0.1", cluster.port), "source")
+    assert direct[0] > sized(200_000_000, 10_000_000)
+    assert digest_of_copy(bridge, "source") == direct
+
+    dump = tmp_path / "dump"
+    psql(("127.0.0.1", cluster.port), "-c", f"\\copy (SELECT * FROM source ORDER BY id) TO {dump}")
+    psql(bridge, "-c", "DROP TABLE IF EXISTS copied", "-c", "CREATE TABLE copied (LIKE source)",
+         "-c", f"\\copy copied FROM {dump}", stderr=subprocess.DEVNULL)
+    assert digest_of_copy(("127.0.0.1", cluster.port), "copied") == direct
+    dump.unlink()

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""redis-benchmark through the tunnel: fifty connections, with and without pipelining."""
+import subprocess
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory, free_port):
+    port = free_port()
+    server = subprocess.Popen(["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "",
+                               "--appendonly", "no", "--dir", str(tmp_path_factory.mktemp("redis"))],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    for line in server.stdout:
+        if "Ready to accept connections" in line:
+            break
+    else:
+        raise AssertionError("redis-server did not start")
+    yield f"127.0.0.1:{port}"
+    server.terminate()
+    server.wait(10)
+    server.stdout.close()
+
+
+@pytest.mark.parametrize("pipeline", [1, 32])
+def test_redis_benchmark_with_fifty_connections_runs_through(world, transport, redis, sized, pipeline):
+    _, _, (host, port) = world.tunnel(transport, redis)
+    requests = sized(200_000, 20_000) if pipeline > 1 else sized(50_000, 5_000)
+    tests = ["ping_inline", "ping_mbulk", "set", "get", "lpush", "lrange_100"]
+    done = subprocess.run(["redis-benchmark", "-h", host, "-p", str(port), "-c", "50", "-P", str(pipeline),
+                           "-n", str(requests), "-d", "100", "-r", "10000", "-t", ",".join(tests), "--csv"],
+                          capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "error" not in (done.stdout + done.stderr).lower(), done.stdout + done.stderr
+    names = [line.split(",")[0].strip('"') for line in done.stdout.splitlines()[1:]]
+    assert {"PING_INLINE", "PING_MBULK", "SET", "GET", "LPUSH"} <= set(names), done.stdout
