@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Credit: how far each peer may send ahead of the local socket (docs/wire.md, "Credit").
+ *
+ * A stream's window starts small and doubles while the peer uses a whole one up within two
+ * round trips; it halves again for a consumer that became slow. What is outstanding over
+ * all streams stays below the session's and the process's budgets: a window is at most half
+ * of what is still free, so that late streams find room, and never below a floor, so that
+ * none stands still.
+ */
+#include "tunnel/internal.h"
+
+/* A round trip on loopback is shorter than one turn of a busy loop. */
+#define SHORTEST_ROUND_US 2000u
+#define SLOW_FACTOR 16u
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void credit_add(struct stream *st, uint64_t n)
+{
+    st->limit += n;
+    st->session->credit_out += n;
+    st->session->config.budget->used += n;
+}
+
+static void credit_sub(struct session *s, uint64_t n)
+{
+    s->credit_out -= n;
+    s->config.budget->used -= n;
+}
+
+static uint64_t credit_free(const struct session *s)
+{
+    const struct budget *budget = s->config.budget;
+    uint64_t session = s->config.session_window_max > s->credit_out
+                           ? s->config.session_window_max - s->credit_out
+                           : 0;
+    uint64_t process = budget->limit > budget->used ? budget->limit - budget->used : 0;
+
+    return min_u64(session, process);
+}
+
+uint64_t credit_small_window(const struct session *s)
+{
+    return credit_free(s) >= s->config.window ? s->config.window : CREDIT_FLOOR;
+}
+
+void credit_begin(struct stream *st, uint64_t window)
+{
+    st->window = window;
+    st->epoch_us = loop_clock_us(st->session->loop);
+    credit_add(st, window);
+}
+
+void credit_consumed(struct stream *st, uint64_t n)
+{
+    st->consumed += n;
+    credit_sub(st->session, n);
+}
+
+void credit_finish(struct stream *st)
+{
+    credit_sub(st->session, st->limit - st->consumed);
+    st->limit = st->consumed;
+}
+
+/* Measures once per window how long it took to be consumed. */
+static void credit_adapt(struct stream *st)
+{
+    struct session *s = st->session;
+    uint64_t now, elapsed, round;
+
+    if (st->consumed - st->epoch_consumed < st->window)
+        return;
+    now = loop_clock_us(s->loop);
+    elapsed = now - st->epoch_us;
+    round = max_u64(2 * s->rtt_us, SHORTEST_ROUND_US);
+    if (elapsed <= round && st->window < s->config.stream_window_max) {
+        st->window = min_u64(2 * st->window, s->config.stream_window_max);
+        session_measure(s);
+    } else if (elapsed > SLOW_FACTOR * round && st->window > s->config.window) {
+        st->window = max_u64(st->window / 2, s->config.window);
+    }
+    st->epoch_us = now;
+    st->epoch_consumed = st->consumed;
+}
+
+bool credit_renew(struct stream *st)
+{
+    uint64_t outstanding = st->limit - st->consumed, free_now, target;
+
+    if (st->fin_received || st->dead)
+        return false;
+    credit_adapt(st);
+    free_now = credit_free(st->session);
+    target = min_u64(st->window, max_u64((free_now + outstanding) / 2, CREDIT_FLOOR));
+    if (outstanding > target / 2)
+        return false;
+    credit_add(st, target - outstanding);
+    return true;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of a session share: session.c (life and timers), receive.c (frames in),
+ * stream.c (one stream's states), credit.c (windows and budgets) and output.c (frames out,
+ * the scheduler). Nobody outside core/tunnel includes it.
+ */
+#ifndef TUNNEL_INTERNAL_H
+#define TUNNEL_INTERNAL_H
+
+#include "base/map.h"
+#include "base/object.h"
+#include "tunnel/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#define SESSION_MAGIC 0x53455353u
+#define STREAM_MAGIC 0x5354524du
+
+#define LINK_WATERMARK (256u * 1024u)           /* bytes queued below the scheduler */
+#define CONTROL_WATERMARK (2u * LINK_WATERMARK) /* control frames wait above this */
+#define QUANTUM_MIN (16u * 1024u)
+#define QUANTUM_MAX (256u * 1024u)
+#define MAX_WAITING_REFUSALS 1024u
+#define MAX_PINGS_A_SECOND 10u
+#define CREDIT_FLOOR 4096u /* a stream's window when the budgets are used up */
+#define RX_PIECES 512u     /* of DATA in one batch before it is delivered early */
+
+TAILQ_HEAD(stream_list, stream);
+
+/* A piece of DATA in the transport's memory, waiting for the end of the batch. */
+struct rx_piece {
+    const uint8_t *p;
+    size_t n;
+    struct rx_piece *next;
+};
+
+struct rx_batch {
+    size_t used;
+    struct rx_piece pieces[RX_PIECES];
+};
+
+struct stream {
+    uint32_t magic;
+    uint64_t id;
+    struct session *session;
+    const struct stream_ops *ops; /* NULL: not taken yet, or nobody listens any more */
+    void *end;
+    UT_hash_handle by_id;
+    TAILQ_ENTRY(stream) ready_entry, touched_entry, window_entry, dead_entry;
+
+    bool local;    /* opened by this side */
+    bool accepted; /* ACCEPT was sent or received */
+    bool ready, touched, window_due, starved;
+    bool dead, tell;   /* ended; its end still has to hear so */
+    uint32_t end_code; /* RESET_* or 0 */
+    char *end_text;    /* of the peer's RESET, or NULL */
+    bool fin_sent, fin_received, fin_delivered;
+
+    uint64_t sent, send_limit;
+    uint64_t received, consumed, limit; /* limit - consumed is what the peer may hold us to */
+    uint64_t window, epoch_consumed, epoch_us;
+    uint64_t opened_ms;
+
+    struct rx_piece *rx_head, *rx_tail;
+    struct burrow_buf *held, *held_tail; /* DATA before stream_accept, copied */
+};
+
+struct session {
+    uint32_t magic;
+    struct loop *loop;
+    const struct log *log;
+    struct burrow_link *link; /* NULL after it closed */
+    struct session_config config;
+    const struct session_events *events;
+    void *arg;
+    char *name;
+
+    struct frame_parser parser;
+    uint8_t *gather;
+    bool in_batch, over, ended_told;
+    uint32_t over_code;
+    char over_reason[192];
+    struct loop_task end_task;
+
+    struct stream *streams, *last_found;
+    uint32_t stream_count;
+    uint64_t next_id, peer_high;
+    uint32_t opens_pending; /* streams of ours without ACCEPT */
+    uint32_t starved_count;
+    uint32_t half_closed; /* streams whose local side has sent EOF */
+    struct stream_list ready, touched, window_due, dead;
+    uint32_t ready_count;
+    struct rx_batch *rx;
+    uint64_t credit_out; /* sum of limit - consumed */
+
+    struct loop_task output_task;
+    struct burrow_buf *control, *control_tail; /* frames that go before data */
+    uint32_t refusals_waiting;
+
+    struct loop_timer *timer;
+    uint64_t timer_due_ms, last_rx_ms, last_ping_ms;
+    uint64_t ping_value; /* of the PING under way, 0: none */
+    uint64_t rtt_us;
+    bool pong_due;
+    uint64_t pong_value;
+    uint64_t ping_second;
+    uint32_t pings_in_second;
+};
+
+/* session.c */
+/* The session is over: the link closes now; streams and owner hear it from end_task. */
+void session_fail(struct session *s, uint32_t close_code, const char *error_code,
+                  const char *reason);
+void session_arm(struct session *s); /* sets the timer to the next thing that is due */
+/* Sends a PING to measure the round trip, at most five a second. */
+void session_measure(struct session *s);
+
+/* receive.c */
+extern const struct link_events session_link_events;
+void receive_flush(struct session *s);   /* delivers what the batch holds */
+void receive_deliver(struct stream *st); /* of one stream */
+struct stream *session_find(struct session *s, uint64_t id);
+
+/* stream.c */
+struct stream *stream_new(struct session *s, uint64_t id, bool local);
+/* Takes the stream out of everything. At the end of the turn its end hears `ended` when
+ * tell, and it is freed. text (may be NULL) is copied. */
+void stream_finish(struct stream *st, uint32_t code, const char *text, size_t n, bool tell);
+void stream_maybe_done(struct stream *st); /* both directions ended and all consumed? */
+void streams_bury(struct session *s);      /* tells and frees the dead */
+/* Sends RESET, tells the own end: the peer broke a rule of this stream. */
+void stream_violation(struct stream *st, const char *text);
+
+/* credit.c */
+void credit_begin(struct stream *st, uint64_t window);
+uint64_t credit_small_window(const struct session *s); /* for a new stream of our own */
+void credit_consumed(struct stream *st, uint64_t n);
+void credit_finish(struct stream *st);
+/* Raises the limit as far as window and budgets allow; true if a WINDOW is worth sending. */
+bool credit_renew(struct stream *st);
+
+/* output.c */
+void output_schedule(struct session *s);
+void output_task(void *arg);
+/* Room for one small frame in the control queue, or NULL when out of memory; the encoder's
+ * length is then added by output_commit. */
+uint8_t *output_reserve(struct session *s);
+void output_commit(struct session *s, size_t n);
+void output_refusal(struct session *s, uint64_t id, uint32_t code, const char *text);
+void output_drop(struct session *s);
+
+#endif

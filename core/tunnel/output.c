@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Frames out, once per turn: first the small frames that keep others going (ACCEPT, WINDOW,
+ * PING, RESET), then data, pulled from the streams that have some by round robin over a
+ * quantum of bytes (deficit round robin whose packets divide at will, so that no deficit is
+ * left over). It stops while the link holds LINK_WATERMARK bytes; what waits, waits in the
+ * kernel's buffers of the local sockets.
+ */
+#include "tunnel/internal.h"
+
+struct chain {
+    struct burrow_buf *head, *tail;
+    size_t bytes;
+};
+
+static void chain_add(struct chain *c, struct burrow_buf *b)
+{
+    if (c->head)
+        c->tail->next = b;
+    else
+        c->head = b;
+    c->tail = b;
+    c->bytes += b->len;
+}
+
+void output_schedule(struct session *s)
+{
+    loop_task_schedule(s->loop, &s->output_task);
+}
+
+/* ---- control frames ---------------------------------------------------------------------- */
+
+uint8_t *output_reserve(struct session *s)
+{
+    struct burrow_buf *b = s->control_tail;
+
+    if (!b || buf_room(b) < FRAME_SMALL_ROOM) {
+        /* Frames after the first in a turn share a large buffer: a burst of WINDOWs costs
+         * one message. */
+        b = pool_get(loop_pool(s->loop), b ? POOL_LARGE : FRAME_SMALL_ROOM);
+        if (!b) {
+            session_fail(s, BURROW_CLOSE_INTERNAL, "internal", "out of memory");
+            return NULL;
+        }
+        if (s->control)
+            s->control_tail->next = b;
+        else
+            s->control = b;
+        s->control_tail = b;
+    }
+    return buf_data(b) + b->len;
+}
+
+void output_commit(struct session *s, size_t n)
+{
+    must(n <= buf_room(s->control_tail));
+    s->control_tail->len += (uint32_t)n;
+    output_schedule(s);
+}
+
+void output_refusal(struct session *s, uint64_t id, uint32_t code, const char *text)
+{
+    uint8_t *p;
+
+    if (++s->refusals_waiting > MAX_WAITING_REFUSALS) {
+        session_fail(s, BURROW_CLOSE_POLICY, "flood", "too many streams to refuse");
+        return;
+    }
+    p = output_reserve(s);
+    if (p)
+        output_commit(s, frame_reset_encode(p, id, code, text));
+}
+
+void output_drop(struct session *s)
+{
+    pool_put(loop_pool(s->loop), s->control);
+    s->control = s->control_tail = NULL;
+}
+
+static void write_windows(struct session *s)
+{
+    struct stream *st;
+    uint8_t *p;
+
+    while ((st = TAILQ_FIRST(&s->window_due)) != NULL) {
+        p = output_reserve(s);
+        if (!p)
+            return;
+        TAILQ_REMOVE(&s->window_due, st, window_entry);
+        st->window_due = false;
+        output_commit(s, frame_window_encode(p, st->id, st->consumed, st->limit));
+    }
+}
+
+static void write_pong(struct session *s)
+{
+    uint8_t *p = s->pong_due ? output_reserve(s) : NULL;
+
+    if (!p)
+        return;
+    s->pong_due = false;
+    output_commit(s, frame_ping_encode(p, FRAME_PONG, s->pong_value));
+}
+
+static void take_control(struct session *s, struct chain *out)
+{
+    struct burrow_buf *b;
+
+    write_windows(s);
+    write_pong(s);
+    while (!s->over && (b = s->control) != NULL) {
+        s->control = b->next;
+        b->next = NULL;
+        chain_add(out, b);
+    }
+    s->control_tail = s->control;
+    s->refusals_waiting = 0;
+}
+
+/* ---- data ---------------------------------------------------------------------------------- */
+
+static void put_headers(struct stream *st, struct burrow_buf *chain, struct chain *out)
+{
+    struct burrow_buf *next;
+
+    for (; chain; chain = next) {
+        struct frame_header h = {
+            .version = FRAME_V2, .kind = FRAME_DATA, .stream = st->id, .length = chain->len};
+
+        next = chain->next;
+        chain->next = NULL;
+        must(chain->off >= BURROW_HEADROOM + FRAME_HEADER);
+        chain->off -= FRAME_HEADER;
+        chain->len += FRAME_HEADER;
+        frame_header_encode(chain->base + chain->off, &h);
+        chain_add(out, chain);
+    }
+}
+
+static void unready(struct stream *st)
+{
+    TAILQ_REMOVE(&st->session->ready, st, ready_entry);
+    st->ready = false;
+    st->session->ready_count--;
+}
+
+/* A frame that must stay behind the stream's data: FIN, or RESET for a local reset. */
+static void append_end(struct stream *st, struct chain *out, bool fin)
+{
+    struct session *s = st->session;
+    struct burrow_buf *b = pool_get(loop_pool(s->loop), FRAME_SMALL_ROOM);
+
+    if (!b) {
+        session_fail(s, BURROW_CLOSE_INTERNAL, "internal", "out of memory");
+        return;
+    }
+    b->len = (uint32_t)(fin ? frame_fin_encode(buf_data(b), st->id, st->sent)
+                            : frame_reset_encode(buf_data(b), st->id, RESET_PEER_RESET, ""));
+    chain_add(out, b);
+    if (fin) {
+        st->fin_sent = true;
+        s->half_closed++;
+        stream_maybe_done(st);
+    } else {
+        stream_finish(st, RESET_PEER_RESET, NULL, 0, true);
+    }
+}
+
+/* One turn of the round: at most a quantum of the first stream's data. */
+static void pull(struct session *s, struct chain *out, size_t quantum)
+{
+    struct stream *st = TAILQ_FIRST(&s->ready);
+    uint64_t credit = st->send_limit - st->sent;
+    struct burrow_buf *chain = NULL;
+    bool more = false;
+    ssize_t n;
+
+    if (credit == 0) {
+        unready(st);
+        st->starved = true;
+        s->starved_count++;
+        return;
+    }
+    n = st->ops->read(st->end, credit < quantum ? (size_t)credit : quantum, &chain, &more);
+    if (n > 0) {
+        st->sent += (uint64_t)n;
+        s->config.stats->bytes_out += (uint64_t)n;
+        put_headers(st, chain, out);
+    }
+    if (n > 0 && more) {
+        TAILQ_REMOVE(&s->ready, st, ready_entry);
+        TAILQ_INSERT_TAIL(&s->ready, st, ready_entry);
+        return;
+    }
+    unready(st);
+    if (n == 0 || n == BURROW_EIO)
+        append_end(st, out, n == 0);
+    else if (n == BURROW_ENOMEM)
+        stream_violation(st, "out of memory");
+}
+
+static size_t quantum_for(const struct session *s)
+{
+    size_t q = QUANTUM_MAX / s->ready_count;
+
+    return q < QUANTUM_MIN ? QUANTUM_MIN : q;
+}
+
+void output_task(void *arg)
+{
+    struct session *s = arg;
+    struct chain out = {NULL, NULL, 0};
+    size_t queued;
+
+    must_be(s, SESSION_MAGIC);
+    receive_flush(s); /* what was held for streams accepted in this turn */
+    streams_bury(s);
+    if (s->over || !s->link)
+        return;
+    queued = link_queued(s->link);
+    if (queued < CONTROL_WATERMARK)
+        take_control(s, &out);
+    while (!s->over && s->ready_count > 0 && queued + out.bytes < LINK_WATERMARK)
+        pull(s, &out, quantum_for(s));
+    if (s->over)
+        pool_put(loop_pool(s->loop), out.head);
+    else if (out.head)
+        link_send(s->link, out.head);
+    session_arm(s);
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a session: made after the registers were exchanged, kept alive by PINGs,
+ * ended by the owner, the peer, the link or silence. Frames in are in receive.c, frames out
+ * in output.c, streams in stream.c, windows in credit.c.
+ */
+#include "tunnel/internal.h"
+
+#include "wire/control.h"
+
+#define TICK_MS 1000u         /* while an OPEN is unanswered or a stream's local side is not read */
+#define MEASURE_EVERY_MS 200u /* between two PINGs for the round trip */
+#define OVERSLEPT_MS 1000u    /* a timer this late: this process stood still, not the peer */
+
+static void session_tick(void *arg);
+static void end_task(void *arg);
+
+struct session *session_create(struct loop *loop, const struct log *log, struct burrow_link *link,
+                               const struct session_config *config,
+                               const struct session_events *events, void *arg)
+{
+    struct session *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    s->magic = SESSION_MAGIC;
+    s->loop = loop;
+    s->log = log;
+    s->config = *config;
+    s->events = events;
+    s->arg = arg;
+    s->name = strdup(config->name ? config->name : "");
+    s->gather = malloc(FRAME_MAX_CONTROL);
+    s->timer = loop_timer_create(loop, session_tick, s);
+    if (!s->name || !s->gather || !s->timer) {
+        loop_timer_destroy(s->timer);
+        free(s->gather);
+        free(s->name);
+        free(s);
+        return NULL;
+    }
+    s->config.name = s->name;
+    frame_parser_init(&s->parser, FRAME_V2, s->gather);
+    loop_task_init(&s->output_task, LOOP_PHASE_OUTPUT, output_task, s);
+    loop_task_init(&s->end_task, LOOP_PHASE_OUTPUT, end_task, s);
+    TAILQ_INIT(&s->ready);
+    TAILQ_INIT(&s->touched);
+    TAILQ_INIT(&s->window_due);
+    TAILQ_INIT(&s->dead);
+    s->next_id = config->opens_odd ? 1 : 2;
+    s->last_rx_ms = loop_now_ms(loop);
+    s->link = link;
+    link_set_owner(link, &session_link_events, s);
+    link_set_watermark(link, LINK_WATERMARK);
+    session_measure(s);
+    session_arm(s);
+    return s;
+}
+
+/* ---- ends ----------------------------------------------------------------------------------- */
+
+static void end_streams(struct session *s)
+{
+    struct stream *st, *next;
+
+    HASH_ITER(by_id, s->streams, st, next)
+    {
+        stream_finish(st, RESET_GOING_AWAY, NULL, 0, true);
+    }
+    streams_bury(s);
+}
+
+static void end_task(void *arg)
+{
+    struct session *s = arg;
+
+    must_be(s, SESSION_MAGIC);
+    end_streams(s);
+    s->events->ended(s->arg, s->over_code, s->over_reason);
+}
+
+static int send_error(struct session *s, const char *code, const char *message)
+{
+    struct control *control = calloc(1, sizeof *control);
+    char *text = NULL;
+    size_t n = 0;
+    int ret = BURROW_ENOMEM;
+
+    if (control) {
+        control->type = CONTROL_ERROR;
+        snprintf(control->code, sizeof control->code, "%s", code);
+        snprintf(control->message, sizeof control->message, "%s", message);
+        ret = control_encode(control, &text, &n);
+    }
+    if (ret == BURROW_OK)
+        ret = session_send_control(s, text, n);
+    free(text);
+    free(control);
+    return ret;
+}
+
+void session_fail(struct session *s, uint32_t close_code, const char *error_code,
+                  const char *reason)
+{
+    must_be(s, SESSION_MAGIC);
+    if (s->over)
+        return;
+    if (s->link && error_code)
+        send_error(s, error_code, reason);
+    s->over = true;
+    s->over_code = close_code;
+    snprintf(s->over_reason, sizeof s->over_reason, "%s", reason ? reason : "");
+    loop_timer_stop(s->timer);
+    output_drop(s);
+    if (s->link)
+        link_abandon(s->link, close_code, s->over_reason);
+    s->link = NULL;
+    loop_task_schedule(s->loop, &s->end_task);
+}
+
+void session_close(struct session *s, uint32_t close_code, const char *error_code,
+                   const char *message)
+{
+    session_fail(s, close_code, error_code, message);
+}
+
+void session_destroy(struct session *s)
+{
+    if (!s)
+        return;
+    session_fail(s, BURROW_CLOSE_GOING_AWAY, NULL, "session destroyed");
+    end_streams(s);
+    loop_task_cancel(s->loop, &s->end_task);
+    loop_task_cancel(s->loop, &s->output_task);
+    loop_timer_destroy(s->timer);
+    output_drop(s);
+    free(s->rx);
+    free(s->gather);
+    free(s->name);
+    s->magic = 0;
+    free(s);
+}
+
+int session_send_control(struct session *s, const char *json, size_t n)
+{
+    struct frame_header h = {.version = FRAME_V2, .kind = FRAME_CONTROL, .length = (uint32_t)n};
+    struct burrow_buf *b;
+
+    must_be(s, SESSION_MAGIC);
+    if (s->over || !s->link)
+        return BURROW_EIO;
+    if (n > FRAME_MAX_CONTROL)
+        return BURROW_EINVAL;
+    b = pool_get(loop_pool(s->loop), n + FRAME_HEADER);
+    if (!b)
+        return BURROW_ENOMEM;
+    frame_header_encode(buf_data(b), &h);
+    memcpy(buf_data(b) + FRAME_HEADER, json, n);
+    b->len = (uint32_t)n + FRAME_HEADER;
+    return link_send(s->link, b);
+}
+
+size_t session_stream_count(const struct session *s)
+{
+    return s->stream_count;
+}
+
+uint64_t session_rtt_us(const struct session *s)
+{
+    return s->rtt_us;
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static void send_ping(struct session *s)
+{
+    uint8_t *p = output_reserve(s);
+
+    if (!p)
+        return;
+    s->ping_value = loop_clock_us(s->loop);
+    s->last_ping_ms = loop_now_ms(s->loop);
+    output_commit(s, frame_ping_encode(p, FRAME_PING, s->ping_value));
+}
+
+void session_measure(struct session *s)
+{
+    uint64_t now = loop_now_ms(s->loop);
+
+    if (s->over || (s->last_ping_ms && now - s->last_ping_ms < MEASURE_EVERY_MS))
+        return;
+    if (s->ping_value == 0)
+        send_ping(s);
+}
+
+static bool needs_ticks(const struct session *s)
+{
+    return s->opens_pending || s->starved_count || s->half_closed;
+}
+
+void session_arm(struct session *s)
+{
+    uint64_t now = loop_now_ms(s->loop), due = s->last_rx_ms + s->config.heartbeat_ms;
+
+    if (s->over)
+        return;
+    if (due <= now) /* silent: the next PING or the end */
+        due = s->last_ping_ms + s->config.heartbeat_ms;
+    if (due > s->last_rx_ms + s->config.timeout_ms)
+        due = s->last_rx_ms + s->config.timeout_ms;
+    if (needs_ticks(s) && due > now + TICK_MS)
+        due = now + TICK_MS;
+    if (due <= now)
+        due = now + 1;
+    if (s->timer_due_ms > now && s->timer_due_ms <= due)
+        return; /* it fires before and is set again then */
+    s->timer_due_ms = due;
+    loop_timer_set(s->timer, due - now);
+}
+
+/* Streams that nobody answered in time, and ends that broke while nobody read from them. */
+static void check_streams(struct session *s, uint64_t now)
+{
+    struct stream *st, *next;
+
+    HASH_ITER(by_id, s->streams, st, next)
+    {
+        bool unread = st->starved || st->fin_sent;
+        bool late = st->local && !st->accepted && now - st->opened_ms >= s->config.open_timeout_ms;
+        uint32_t code = late ? RESET_TIMED_OUT : RESET_PEER_RESET;
+        uint8_t *p;
+
+        if (!late && !(unread && st->ops && st->ops->broken && st->ops->broken(st->end)))
+            continue;
+        p = output_reserve(s);
+        if (!p)
+            return;
+        output_commit(s, frame_reset_encode(p, st->id, code, ""));
+        stream_finish(st, code, NULL, 0, true);
+    }
+}
+
+static void session_tick(void *arg)
+{
+    struct session *s = arg;
+    uint64_t now, silent;
+
+    must_be(s, SESSION_MAGIC);
+    now = loop_now_ms(s->loop);
+    if (now > s->timer_due_ms + OVERSLEPT_MS && now - s->last_rx_ms >= s->config.timeout_ms)
+        s->last_rx_ms = now - s->config.heartbeat_ms; /* hear first what came meanwhile */
+    s->timer_due_ms = 0;
+    silent = now - s->last_rx_ms;
+    if (silent >= s->config.timeout_ms) {
+        session_fail(s, BURROW_CLOSE_ABORT, NULL, "peer timed out");
+        return;
+    }
+    if (silent >= s->config.heartbeat_ms && now - s->last_ping_ms >= s->config.heartbeat_ms)
+        send_ping(s);
+    if (needs_ticks(s))
+        check_streams(s, now);
+    session_arm(s);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Streams: their making, their states and their ends. A stream that ends is taken out of
+ * every list at once; its end is told, and its memory freed, at the end of the turn, so that
+ * no callback runs inside a call of the end itself.
+ */
+#include "tunnel/internal.h"
+
+struct stream *stream_new(struct session *s, uint64_t id, bool local)
+{
+    struct stream *st = calloc(1, sizeof *st);
+
+    if (!st)
+        return NULL;
+    st->magic = STREAM_MAGIC;
+    st->id = id;
+    st->session = s;
+    st->local = local;
+    st->opened_ms = loop_now_ms(s->loop);
+    HASH_ADD(by_id, s->streams, id, sizeof st->id, st);
+    if (!st->by_id.tbl) {
+        free(st);
+        return NULL;
+    }
+    s->stream_count++;
+    s->config.stats->streams_active++;
+    s->config.stats->streams_opened++;
+    return st;
+}
+
+static void stream_unlist(struct stream *st)
+{
+    struct session *s = st->session;
+
+    if (st->ready) {
+        TAILQ_REMOVE(&s->ready, st, ready_entry);
+        s->ready_count--;
+    }
+    if (st->touched)
+        TAILQ_REMOVE(&s->touched, st, touched_entry);
+    if (st->window_due)
+        TAILQ_REMOVE(&s->window_due, st, window_entry);
+    if (st->starved)
+        s->starved_count--;
+    if (st->local && !st->accepted)
+        s->opens_pending--;
+    if (st->fin_sent)
+        s->half_closed--;
+    st->ready = st->touched = st->window_due = st->starved = false;
+}
+
+void stream_finish(struct stream *st, uint32_t code, const char *text, size_t n, bool tell)
+{
+    struct session *s = st->session;
+    struct session_stats *stats = s->config.stats;
+
+    must(!st->dead);
+    stream_unlist(st);
+    credit_finish(st);
+    HASH_DELETE(by_id, s->streams, st);
+    if (s->last_found == st)
+        s->last_found = NULL;
+    s->stream_count--;
+    stats->streams_active--;
+    stats->stream_ends[code < sizeof stats->stream_ends / sizeof *stats->stream_ends
+                           ? code
+                           : RESET_INTERNAL]++;
+    pool_put(loop_pool(s->loop), st->held);
+    st->held = st->held_tail = NULL;
+    st->dead = true;
+    st->tell = tell && st->ops;
+    st->end_code = code;
+    if (n > 0 && st->tell)
+        st->end_text = strndup(text, n); /* a lost text costs nothing but detail */
+    TAILQ_INSERT_TAIL(&s->dead, st, dead_entry);
+    output_schedule(s);
+}
+
+void streams_bury(struct session *s)
+{
+    struct stream *st;
+
+    while ((st = TAILQ_FIRST(&s->dead)) != NULL) {
+        TAILQ_REMOVE(&s->dead, st, dead_entry);
+        if (st->tell)
+            st->ops->ended(st->end, st->end_code, st->end_text ? st->end_text : "");
+        free(st->end_text);
+        st->magic = 0;
+        free(st);
+    }
+}
+
+void stream_maybe_done(struct stream *st)
+{
+    if (st->fin_sent && st->fin_delivered && st->consumed == st->received)
+        stream_finish(st, 0, NULL, 0, true);
+}
+
+static void stream_send_reset(struct stream *st, uint32_t code, const char *text)
+{
+    struct session *s = st->session;
+    uint8_t *p;
+
+    if (!st->local && !st->accepted) {
+        output_refusal(s, st->id, code, text);
+        return;
+    }
+    p = output_reserve(s);
+    if (p)
+        output_commit(s, frame_reset_encode(p, st->id, code, text));
+}
+
+void stream_violation(struct stream *st, const char *text)
+{
+    log_at(st->session->log, BURROW_LOG_WARN, "stream_protocol_error",
+           burrow_str("client", st->session->name), burrow_uint("stream", st->id),
+           burrow_str("reason", text));
+    stream_send_reset(st, RESET_PROTOCOL, text);
+    stream_finish(st, RESET_PROTOCOL, text, strlen(text), true);
+}
+
+int stream_open(struct session *s, const struct frame_open *open, const struct stream_ops *ops,
+                void *end, struct stream **ret)
+{
+    struct frame_open frame = *open;
+    struct stream *st;
+    uint8_t *p;
+
+    must_be(s, SESSION_MAGIC);
+    if (s->over)
+        return BURROW_EIO;
+    if (s->stream_count >= s->config.max_streams)
+        return BURROW_ENOMEM;
+    p = output_reserve(s);
+    st = p ? stream_new(s, s->next_id, true) : NULL;
+    if (!st)
+        return BURROW_ENOMEM;
+    s->next_id += 2;
+    st->ops = ops;
+    st->end = end;
+    s->opens_pending++;
+    credit_begin(st, credit_small_window(s));
+    frame.limit = st->limit;
+    st->send_limit = s->config.peer_window;
+    output_commit(s, frame_open_encode(p, st->id, &frame));
+    session_arm(s);
+    *ret = st;
+    return BURROW_OK;
+}
+
+void stream_set_end(struct stream *st, const struct stream_ops *ops, void *end)
+{
+    must_be(st, STREAM_MAGIC);
+    st->ops = ops;
+    st->end = end;
+}
+
+void stream_accept(struct stream *st)
+{
+    struct session *s;
+    uint8_t *p;
+
+    must_be(st, STREAM_MAGIC);
+    must(!st->local && st->ops);
+    s = st->session;
+    if (st->dead || s->over || st->accepted)
+        return;
+    p = output_reserve(s);
+    if (!p)
+        return;
+    st->accepted = true;
+    output_commit(s, frame_accept_encode(p, st->id, st->limit));
+    if ((st->held || st->fin_received) && !st->touched) {
+        st->touched = true;
+        TAILQ_INSERT_TAIL(&s->touched, st, touched_entry);
+    }
+}
+
+void stream_ready(struct stream *st)
+{
+    must_be(st, STREAM_MAGIC);
+    if (st->dead || st->ready || st->starved || st->fin_sent || st->session->over)
+        return;
+    st->ready = true;
+    st->session->ready_count++;
+    TAILQ_INSERT_TAIL(&st->session->ready, st, ready_entry);
+    output_schedule(st->session);
+}
+
+void stream_consumed(struct stream *st, size_t n)
+{
+    struct session *s;
+
+    must_be(st, STREAM_MAGIC);
+    s = st->session;
+    if (st->dead || s->over)
+        return;
+    must(n <= st->received - st->consumed);
+    credit_consumed(st, n);
+    if (!st->window_due && credit_renew(st)) {
+        st->window_due = true;
+        TAILQ_INSERT_TAIL(&s->window_due, st, window_entry);
+        output_schedule(s);
+    }
+    stream_maybe_done(st);
+}
+
+void stream_reset(struct stream *st, uint32_t code, const char *text)
+{
+    must_be(st, STREAM_MAGIC);
+    st->tell = false;
+    if (st->dead)
+        return;
+    if (!st->session->over)
+        stream_send_reset(st, code, text);
+    stream_finish(st, code, NULL, 0, false);
+}
+
+struct session *stream_session(const struct stream *st)
+{
+    return st->session;
+}
+
+uint64_t stream_id(const struct stream *st)
+{
+    return st->id;
+}
