@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#define ADDRESS_TEXT 64 /* "[ffff:…%4294967295]:65535" fits */
+#define ADDRESS_TEXT 72 /* "[ffff:…:255.255.255.255%4294967295]:65535" fits */
 
 /* "1.2.3.4:80", "[::1]:80", "" for family 0. Returns buf. */
 const char *address_format(const struct burrow_addr *addr, char buf[ADDRESS_TEXT]);
