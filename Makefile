@@ -115,5 +115,5 @@ run-server-jwt-dev: build ## a server for development: JWT_HMAC_SECRET (may be s
 run-client-jwt-dev: build ## a client with a token minted for it: CLIENT_ID, LOCAL_TARGET, JWT_HMAC_SECRET …
 	@token=$$(BURROW_JWT_HMAC_SECRET="$$JWT_HMAC_SECRET" BURROW_JWT_AUDIENCE="$$JWT_AUDIENCE" \
 	    BURROW_JWT_ISSUER="$$JWT_ISSUER" BURROW_JWT_ALLOW_WEAK_SECRET=true \
-	    $(BURROW) token mint --client-id "$$CLIENT_ID") || exit $$?; \
+	    $(BURROW) token mint --sub "$$CLIENT_ID") || exit $$?; \
 	$(CLIENT_ENV) BURROW_BEARER_TOKEN="$$token" exec $(BURROW) client

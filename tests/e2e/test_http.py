@@ -94,7 +94,7 @@ def big(nginx, sized):
 @pytest.fixture(scope="module")
 def medium(nginx, sized):
     path = nginx.path("medium")
-    return path, make_file(path, sized(64 << 20, 8 << 20))
+    return path, make_file(path, sized(64 << 20, 24 << 20))
 
 
 def url(bridge, name):

@@ -161,7 +161,7 @@ def test_a_second_client_with_the_same_id_takes_over(world, transport):
 
 
 def test_sigterm_of_the_server_ends_users_in_order(world, transport):
-    server = world.server(transport, "--drain-timeout", "1s")
+    server = world.server(transport)
     client = world.client(server, world.target(echo), *FAST_RETRY)
     with dial(client.bridge) as user:
         user.sendall(b"x")

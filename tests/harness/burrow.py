@@ -67,9 +67,9 @@ class Burrow:
                               errors="replace")
 
     def mint(self, client_id, secret=SECRET, **options):
-        """A token; options as the command's flags, `ttl="1h"` for --ttl=1h."""
+        """A token; options as the command's flags, `expires_in="1h"` for --expires-in=1h."""
         options = {"jwt_issuer": ISSUER, "jwt_audience": AUDIENCE, **options}
-        done = self.run("token", "mint", "--client-id", client_id,
+        done = self.run("token", "mint", "--sub", client_id,
                         *(f"--{k.replace('_', '-')}={v}" for k, v in options.items()),
                         env={"BURROW_JWT_HMAC_SECRET": secret})
         if done.returncode != 0:
@@ -126,11 +126,12 @@ class Client(Process):
     """`burrow client` towards a server, for one target."""
 
     def __init__(self, burrow, server, target, *flags, client_id="client-a", name=None, env=None,
-                 token=None, url=None):
+                 token=None, url=None, authority=""):
+        """authority: a CA file; "" is the tests' own, None is the system's."""
         argv = [burrow.binary, "client", "--server-url", url or server.url, "--client-id", client_id,
                 "--local-target", target]
-        if (url or server.url).split(":")[0] != "ws":
-            argv += ["--tls-ca", burrow.certificate[0]]
+        if not argv[3].startswith("ws:") and authority is not None:
+            argv += ["--tls-ca", authority or burrow.certificate[0]]
         self.client_id = client_id
         token = burrow.mint(client_id) if token is None else token
         env = {**({"BURROW_BEARER_TOKEN": token} if token else {}), **(env or {})}

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the server says of itself over HTTP."""
+import re
+import socket
+
+import pytest
+
+from harness.burrow import split_address
+from harness.sockets import dial, echo, read_all, read_exactly
+from test_admission import ask
+
+
+def metrics(server, at=None):
+    """Name (with labels) to value; checks that each sample has its HELP and TYPE."""
+    status, headers, body = at or ask(server, path="/metrics")
+    assert status == 200 and headers["Content-Type"].startswith("text/plain")
+    values, described = {}, set()
+    for line in body.splitlines():
+        if line.startswith("# TYPE "):
+            described.add(line.split()[2])
+        elif line and not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            assert re.sub(r"\{.*", "", name) in described, line
+            values[name] = float(value)
+    return values
+
+
+@pytest.mark.parametrize("transport", ["ws", "wss"])
+def test_healthz_is_ok_without_a_newline(world, transport):
+    server = world.server(transport)
+    status, _, body = ask(server, path="/healthz")
+    assert (status, body) == (200, "ok")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_livez_and_readyz_answer(world, path):
+    assert ask(world.server("ws"), path=path)[0] == 200
+
+
+def test_metrics_count_sessions_and_streams(world):
+    server = world.server("ws")
+    before = metrics(server)
+    assert before["burrow_sessions_active"] == 0 and before["burrow_streams_active"] == 0
+    assert before["burrow_stale_services_deleted_total"] == 0
+    client = world.client(server, world.target(echo))
+    with dial(client.bridge) as one, dial(client.bridge) as two:
+        for user in (one, two):
+            user.sendall(b"x")
+            assert read_exactly(user, 1) == b"x"
+        during = metrics(server)
+        assert during["burrow_sessions_active"] == 1 and during["burrow_streams_active"] == 2
+        for user in (one, two):
+            user.shutdown(socket.SHUT_WR)
+            assert read_all(user) == b""
+    client.stop()
+    server.wait_event("client_disconnected")
+    after = metrics(server)
+    assert after["burrow_sessions_active"] == 0 and after["burrow_streams_active"] == 0
+    assert after["burrow_stream_backpressure_drops_total"] == 0
+    assert not any("client-a" in name for name in after), "client ids as labels are unbounded"
+
+
+def test_bridge_addr_of_a_client(world):
+    server = world.server("ws")
+    assert ask(server, path="/api/clients/client-a/bridge-addr")[::2] == (404, "client not found\n")
+    client = world.client(server, world.target(echo))
+    status, _, body = ask(server, path="/api/clients/client-a/bridge-addr")
+    assert status == 200 and split_address(body) == client.bridge
+    assert ask(server, path="/api/clients/client-b/bridge-addr")[::2] == (404, "client not found\n")
+    client.stop()
+    server.wait_event("client_disconnected")
+    assert ask(server, path="/api/clients/client-a/bridge-addr")[::2] == (404, "client not found\n")
+
+
+def test_without_bridges_there_is_no_bridge_listener(world):
+    server = world.server("ws", bridge_host="")
+    client = world.client(server, "127.0.0.1:9", wait=False)
+    server.wait_event("client_connected", client="client-a")
+    client.wait_event("connected")
+    assert ask(server, path="/api/clients/client-a/bridge-addr")[::2] == (404, "no bridge listener\n")
+
+
+def test_the_api_is_hidden_behind_a_proxy_without_a_token(world):
+    server = world.server("ws")
+    world.client(server, world.target(echo))
+    for header in ("X-Forwarded-For", "Forwarded"):
+        status, _, _ = ask(server, path="/api/clients/client-a/bridge-addr", headers={header: "192.0.2.1"})
+        assert status == 404
+
+
+def test_the_api_token_opens_the_api(world):
+    server = world.server("ws", "--enable-client-api", "true", env={"BURROW_API_TOKEN": "open sesame"})
+    world.client(server, world.target(echo))
+    path = "/api/clients/client-a/bridge-addr"
+    assert ask(server, path=path)[::2] == (401, "unauthorized\n")
+    assert ask(server, path=path, headers={"Authorization": "Bearer wrong"})[0] == 401
+    assert ask(server, path=path, headers={"Authorization": "Bearer open sesame"})[0] == 200
+
+
+def test_the_api_may_be_switched_off(world):
+    server = world.server("ws", "--enable-client-api", "false")
+    world.client(server, world.target(echo))
+    assert ask(server, path="/api/clients/client-a/bridge-addr")[0] == 404
+
+
+def test_an_admin_address_takes_the_metrics_off_the_public_port(world):
+    server = world.server("ws", "--admin-addr", "127.0.0.1:0")
+    server_admin = split_address(server.wait_event("listening", role="admin")["addr"])
+    assert ask(server, path="/healthz")[0] == 200
+    assert ask(server, path="/metrics")[0] == 404
+    server.web = server_admin
+    assert "burrow_sessions_active" in metrics(server)
+    assert ask(server, path="/ws")[0] == 404
+
+
+@pytest.mark.parametrize("request_line, statuses", [
+    (b"TRACE /healthz HTTP/1.1", {400, 405, 501}),
+    (b"POST /healthz HTTP/1.1", {405}),
+    (b"GET /nothing HTTP/1.1", {404}),
+    (b"GET //healthz HTTP/1.1", {400, 404}),
+    (b"GET /%2e%2e/healthz HTTP/1.1", {400, 404}),
+    (b"GET /%00 HTTP/1.1", {400, 404}),
+    (b"GET /" + b"a" * 65536 + b" HTTP/1.1", {400, 414, 431, None}),
+    (b"nonsense", {400, 405, None}),
+    (b"GET /ws HTTP/1.1", {400, 401, 405, 426}),
+])
+def test_odd_requests_are_refused_and_the_server_lives(world, request_line, statuses):
+    server = world.server("ws")
+    with dial(server.web) as user:
+        answer = b""
+        try:
+            user.sendall(request_line + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = user.recv(4096)
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        status = int(answer.split()[1]) if answer.startswith(b"HTTP/1.") else None
+        assert status in statuses, answer[:200]
+    assert ask(server, path="/healthz")[0] == 200
+
+
+def test_an_upgrade_to_h2c_is_not_made(world):
+    server = world.server("ws")
+    with dial(server.web) as user:
+        user.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+                     b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n")
+        assert not user.recv(4096).startswith(b"HTTP/1.1 101")
+
+
+def test_plain_text_to_raw_tls_and_tls_to_plain_text_are_closed(world):
+    server = world.server("tls")
+    with dial(server.main) as user:
+        user.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        user.settimeout(5)
+        try:
+            answer = read_all(user)
+        except ConnectionResetError:
+            answer = b""
+        assert b"HTTP" not in answer
+    plain = world.server("ws", name="plain server")
+    with dial(plain.web) as user:
+        user.sendall(bytes.fromhex("16030100a5010000a10303") + bytes(160))
+        user.settimeout(15)
+        try:
+            read_all(user)
+        except ConnectionResetError:
+            pass
+    assert ask(plain, path="/healthz")[0] == 200
