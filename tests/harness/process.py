@@ -63,16 +63,8 @@ class Process:
         with self._news:
             return len(self.events)
 
-    def wait_event(self, event, seconds=10, after=0, **fields):
-        """The first event of this name and these fields from place `after` on."""
+    def _wait(self, find, what, seconds):
         deadline = time.monotonic() + seconds
-
-        def find():
-            for seen in self.events[after:]:
-                if seen["event"] == event and all(seen.get(k) == str(v) for k, v in fields.items()):
-                    return seen
-            return None
-
         with self._news:
             while True:
                 found = find()
@@ -81,8 +73,21 @@ class Process:
                 left = deadline - time.monotonic()
                 if self._closed or left <= 0:
                     why = "it ended" if self._closed else f"{seconds} s passed"
-                    raise ProcessError(f"{self.name}: no event={event} {fields}: {why}\n{self.log}")
+                    raise ProcessError(f"{self.name}: no {what}: {why}\n{self.log}")
                 self._news.wait(left)
+
+    def wait_event(self, event, seconds=10, after=0, **fields):
+        """The first event of this name and these fields from place `after` on."""
+        def find():
+            for seen in self.events[after:]:
+                if seen["event"] == event and all(seen.get(k) == str(v) for k, v in fields.items()):
+                    return seen
+            return None
+        return self._wait(find, f"event={event} {fields}", seconds)
+
+    def wait_line(self, text, seconds=10):
+        """The first line that holds this text."""
+        return self._wait(lambda: next((line for line in self.lines if text in line), None), repr(text), seconds)
 
     def seen(self, event, after=0, **fields):
         with self._news:

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wrong usage and configuration: exit code 2, one line that names the flag (or file and place) and
+never a secret, and nothing started. The tables are docs/operations.md's promise."""
+import os
+import subprocess
+
+import pytest
+
+from harness.burrow import SECRET, clean_environment, make_certificate
+
+LONG_HOST = "h" * 256 + ":80"
+BASE = {
+    "server": (["--server-addr", "127.0.0.1:0"], {"BURROW_JWT_HMAC_SECRET": SECRET}),
+    "client": (["--client-id", "c", "--local-target", "127.0.0.1:9"], {"BURROW_BEARER_TOKEN": "t"}),
+}
+
+
+def refused(burrow, command, flags=(), env=None, without=()):
+    """Runs a command that must not start; the one line that it says."""
+    base, settings = BASE.get(command, ([], {}))
+    base = [part for i in range(0, len(base), 2) if base[i] not in without for part in base[i:i + 2]]
+    settings = {k: v for k, v in settings.items() if k not in without}
+    # A flag that is being tested takes the base's place: most may be given once only.
+    given = {os.fsdecode(f).split("=")[0] for f in flags}
+    base = [part for i in range(0, len(base), 2) if base[i] not in given for part in base[i:i + 2]]
+    done = subprocess.run([burrow.binary, command, *base, *flags], env=clean_environment(**settings, **(env or {})),
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+    text = done.stderr.decode("utf-8", "replace")
+    assert done.returncode == 2, (done.returncode, text)
+    assert done.stdout == b""
+    lines = text.rstrip("\n").split("\n")
+    assert len(lines) == 1 and lines[0].startswith("burrow: "), text
+    assert "\x1b" not in text and len(text) < 2048
+    assert SECRET not in text
+    return text
+
+
+ADDRESSES = ["127.0.0.1", "h:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:http", "::1:80", "[::1", "[::1]",
+             "127.0.0.1:80:80", LONG_HOST, "a b:80", "127.0.0.1:1e3", "127.0.0.1:+80", "127.0.0.1: 80"]
+DURATIONS = ["10", "-1s", "0", "0s", "1e99s", "10x", "s", "99999999999999999999s", "1.2.3s", "1s 2s", " 1s", "1ms"]
+COUNTS = ["-1", "0", "abc", "1e99", "99999999999999999999", "1.5", "0x10", " 1", "+1"]
+
+SERVER_FLAGS = (
+    [("--server-addr", v) for v in ADDRESSES] + [("--tls-addr", v) for v in ADDRESSES[:4]]
+    + [("--admin-addr", v) for v in ADDRESSES[:4]]
+    + [("--heartbeat-interval", v) for v in DURATIONS] + [("--heartbeat-timeout", v) for v in DURATIONS]
+    + [("--max-clients", v) for v in COUNTS] + [("--max-streams", v) for v in COUNTS]
+    + [("--buffer-limit", v) for v in ("-1", "0", "10XB", "1e99", "MiB", "99999999999GiB")]
+    + [("--log-level", "loud"), ("--log-format", "xml"), ("--enable-client-api", "maybe"),
+       ("--jwt-alg", "none"), ("--jwt-alg", "HS999"), ("--jwt-allow-weak-secret", "perhaps"),
+       ("--token-in-register", "2"), ("--bridge-host", "not a host"), ("--bridge-host", "x" * 300),
+       ("--tls-cert", "/nonexistent/cert.pem"), ("--tls-key", "/nonexistent/key.pem"),
+       ("--plugin", "no-such-plugin"), ("--plugin", "../plugins/x"), ("--plugin", "/nonexistent/plugin.so"),
+       ("--plugin", "transport-ws,no-such-option=1"), ("--plugin-dir", "/nonexistent"),
+       ("--jwt-hmac-secret-file", "/nonexistent/secret"), ("--config", "/nonexistent/burrow.yaml")])
+
+CLIENT_FLAGS = (
+    [("--local-target", v) for v in ADDRESSES + [":80", "127.0.0.1:0", "unix:", "unix:" + "p" * 200, "=127.0.0.1:80",
+                                                 "bad name=127.0.0.1:80"]]
+    + [("--server-url", v) for v in ("http://127.0.0.1/ws", "ws://", "ws://:80/ws", "ws://h:0/ws", "ws://h:65536/ws",
+                                     "ws://[::1/ws", "127.0.0.1:8080", "ws://user:password@h/ws", "ws://a b/ws",
+                                     "ws://h/ws#fragment", "tls://h:1/path", "ws://h:80 /ws")]
+    + [("--connect-addr", v) for v in ("127.0.0.1:65536", "127.0.0.1:0", ":80", "[::1")]
+    + [("--client-id", v) for v in ("x" * 129, "a\tb", "a\x1bb")]
+    + [("--token-refresh-window", "10"), ("--client-retry-interval", "0s"), ("--client-retry-interval", "-1s"),
+       ("--client-auth-retry-interval", "x"), ("--tls-skip-verify", "maybe"), ("--tls-ca", "/nonexistent/ca.pem"),
+       ("--log-level", "loud")])
+
+
+def name(case):
+    return "%s %s" % (case[0], case[1][:24].encode("unicode_escape").decode())
+
+
+@pytest.mark.parametrize("case", SERVER_FLAGS, ids=name)
+def test_a_bad_server_flag_is_named(burrow, case):
+    assert case[0] in refused(burrow, "server", case) or "plugin" in case[0]
+
+
+@pytest.mark.parametrize("case", CLIENT_FLAGS, ids=name)
+def test_a_bad_client_flag_is_named(burrow, case):
+    url = ("--server-url", "wss://127.0.0.1:1/ws") if case[0].startswith("--tls") else ()
+    assert case[0] in refused(burrow, "client", (*case, *url))
+
+
+@pytest.mark.parametrize("command, variable, value", [
+    ("server", "BURROW_HEARTBEAT_INTERVAL", "10"), ("server", "BURROW_MAX_CLIENTS", "many"),
+    ("server", "BURROW_SERVER_ADDR", "h:99999"), ("server", "BURROW_LOG_LEVEL", "loud"),
+    ("client", "BURROW_LOCAL_TARGET", "::1:80"), ("client", "BURROW_SERVER_URL", "ftp://h/"),
+])
+def test_a_bad_variable_is_named(burrow, command, variable, value):
+    flag = "--" + variable[7:].lower().replace("_", "-")
+    text = refused(burrow, command, env={variable: value}, without=(flag,))
+    assert variable in text and flag in text
+
+
+@pytest.mark.parametrize("command", ["server", "client", "token", "plugins", "check-config"])
+def test_an_unknown_flag_is_named(burrow, command):
+    flags = {"token": ("mint", "--no-such-flag"), "check-config": ("server", "--no-such-flag")}
+    assert "--no-such-flag" in refused(burrow, command, flags.get(command, ("--no-such-flag",)))
+
+
+@pytest.mark.parametrize("command, flag", [("server", "--server-addr"), ("client", "--client-id"),
+                                           ("client", "--bearer-token-file")])
+def test_a_flag_without_its_value_is_named(burrow, command, flag):
+    assert flag in refused(burrow, command, (flag,))
+
+
+@pytest.mark.parametrize("command", ["server", "client"])
+def test_words_that_are_no_flags_are_refused(burrow, command):
+    assert "surplus" in refused(burrow, command, ("surplus",))
+
+
+def test_a_value_that_is_no_text_is_refused(burrow):
+    refused(burrow, "client", (b"--client-id", b"\xff\xfe"))
+
+
+def test_contradictions_of_the_server_are_named(burrow, tmp_path):
+    cert, key = burrow.certificate
+    for flags, names in [
+        (("--heartbeat-interval", "10s", "--heartbeat-timeout", "10s"), ("--heartbeat-timeout", "--heartbeat-interval")),
+        (("--tls-cert", cert), ("--tls-key",)),
+        (("--tls-key", key), ("--tls-cert",)),
+        (("--tls-addr", "127.0.0.1:0"), ("--tls-cert",)),
+        (("--tls-cert", key, "--tls-key", key), ("--tls-cert",)),
+        (("--tls-cert", cert, "--tls-key", cert), ("--tls-key",)),
+        (("--jwt-hmac-secret-file", cert), ("--jwt-hmac-secret",)),
+    ]:
+        text = refused(burrow, "server", flags)
+        assert all(n in text for n in names), (flags, text)
+
+
+def test_a_certificate_and_a_key_that_do_not_match_are_refused(burrow, tmp_path):
+    _, other = make_certificate(str(tmp_path))
+    assert "--tls-key" in refused(burrow, "server", ("--tls-cert", burrow.certificate[0], "--tls-key", other))
+
+
+def test_a_server_without_an_auth_plugin_does_not_start(burrow):
+    text = refused(burrow, "server", without=("BURROW_JWT_HMAC_SECRET",))
+    assert "--jwt-hmac-secret" in text and "auth-none" in text
+    refused(burrow, "server", ("--plugin", "transport-ws"), without=("BURROW_JWT_HMAC_SECRET",))
+
+
+def test_a_weak_secret_is_refused_with_its_remedy(burrow):
+    text = refused(burrow, "server", env={"BURROW_JWT_HMAC_SECRET": "dev-secret"}, without=("BURROW_JWT_HMAC_SECRET",))
+    assert "--jwt-allow-weak-secret" in text and "dev-secret" not in text and "32" in text
+
+
+@pytest.mark.parametrize("missing", ["--client-id", "--local-target"])
+def test_a_client_names_what_it_lacks(burrow, missing):
+    assert missing in refused(burrow, "client", without=(missing,))
+
+
+def test_a_client_takes_one_source_of_tokens(burrow):
+    text = refused(burrow, "client", ("--bearer-token-file", "/dev/null"))
+    assert "--bearer-token" in text and "--bearer-token-file" in text
+
+
+# ---- the config file -------------------------------------------------------------------
+
+BAD_FILES = {
+    "not yaml": "server-addr: [",
+    "unknown key": "server-addr: 127.0.0.1:0\nserver-adr: x\n",
+    "duplicate key": "log-level: info\nlog-level: debug\n",
+    "wrong type": "max-clients: [1, 2]\n",
+    "bad value": "max-clients: many\n",
+    "a list": "- server-addr\n",
+    "a scalar": "server\n",
+    "plugins is a map": "plugins:\n  transport-ws: {}\n",
+    "plugins item without a name": "plugins:\n  - {}\n",
+    "unknown plugin": "plugins:\n  - no-such-plugin\n",
+    "plugin twice": "plugins:\n  - transport-ws\n  - transport-ws\n  - auth-none\n",
+    "unknown plugin option": "plugins:\n  - transport-ws\n  - auth-none:\n      colour: blue\n",
+    "two documents": "log-level: info\n---\nlog-level: debug\n",
+    "alias": "a: &a [x, x]\nb: *a\n",
+    "tab": "\tlog-level: info\n",
+    "nul": "log-level: in\0fo\n",
+    "deep": "[" * 2000,
+    "not utf-8": b"log-level: \xff\xfe\n",
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_bad_config_file_is_named_with_its_place(burrow, tmp_path, case):
+    path = tmp_path / "burrow.yaml"
+    content = BAD_FILES[case]
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    text = refused(burrow, "server", ("--config", str(path)))
+    assert str(path) in text or "plugin" in case
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo", "/dev/zero", "huge", "unreadable as text"])
+def test_a_config_file_of_the_wrong_kind_is_refused_in_time(burrow, tmp_path, kind):
+    path = str(tmp_path / "burrow.yaml")
+    if kind == "directory":
+        os.mkdir(path)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "huge":
+        with open(path, "wb") as file:
+            file.truncate(1 << 30)
+    elif kind == "/dev/zero":
+        path = kind
+    else:
+        with open(path, "wb") as file:
+            file.write(os.urandom(4096))
+    assert path in refused(burrow, "server", ("--config", path))
+
+
+def test_a_secret_in_a_file_that_others_may_write_is_refused(burrow, tmp_path):
+    path = tmp_path / "burrow.yaml"
+    path.write_text(f"jwt-hmac-secret: {SECRET}\n")
+    path.chmod(0o666)
+    assert str(path) in refused(burrow, "server", ("--config", str(path)), without=("BURROW_JWT_HMAC_SECRET",))
+
+
+# ---- plugin files --------------------------------------------------------------------------
+
+
+def plugin_dir(burrow):
+    for folder, _, files in os.walk(burrow.build):
+        if "auth-none.so" in files:
+            return folder
+    raise AssertionError("no plugins in the build")
+
+
+def test_plugin_files_that_are_none_are_refused_by_name(burrow, tmp_path):
+    good = os.path.join(plugin_dir(burrow), "auth-none.so")
+    with open(good, "rb") as file:
+        elf = file.read()
+    other_machine = bytearray(elf)
+    other_machine[18:20] = b"\xb7\x00" if elf[18:20] != b"\xb7\x00" else b"\x3e\x00"
+    for label, content in {"text": b"hello\n", "empty": b"", "cut": elf[:1000], "machine": bytes(other_machine)}.items():
+        path = tmp_path / f"auth-{label}.so"
+        path.write_bytes(content)
+        path.chmod(0o644)
+        assert str(path) in refused(burrow, "server", ("--plugin", "transport-ws", "--plugin", str(path)))
+
+
+def test_a_library_that_is_no_plugin_is_refused(burrow, tmp_path):
+    path = tmp_path / "auth-library.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-o", path, "-"], input=b"int answer = 42;", check=True)
+    path.chmod(0o755)
+    assert str(path) in refused(burrow, "server", ("--plugin", "transport-ws", "--plugin", str(path)))
+
+
+def test_a_plugin_that_others_may_write_is_refused(burrow, tmp_path):
+    path = tmp_path / "auth-none.so"
+    with open(os.path.join(plugin_dir(burrow), "auth-none.so"), "rb") as file:
+        path.write_bytes(file.read())
+    path.chmod(0o666)
+    text = refused(burrow, "server", ("--plugin", "transport-ws", "--plugin", str(path)))
+    assert str(path) in text and "writ" in text
+
+
+def test_a_misspelt_variable_is_warned_of_with_the_nearest_name(world):
+    server = world.server("ws", env={"BURROW_SERVER_ADR": "x", "BURROW_CLIENT_SERVICE_HOST": "10.0.0.1",
+                                     "BURROW_PORT_8080_TCP": "tcp://10.0.0.1:8080"})
+    warnings = [line for line in server.lines if "BURROW_SERVER_ADR" in line]
+    assert len(warnings) == 1 and "BURROW_SERVER_ADDR" in warnings[0]
+    assert not any("SERVICE_HOST" in line or "PORT_8080" in line for line in server.lines)
+
+
+def test_an_address_in_use_is_a_run_time_failure(world, burrow):
+    server = world.server("ws")
+    done = burrow.run("server", "--server-addr", "%s:%d" % server.web, env={"BURROW_JWT_HMAC_SECRET": SECRET})
+    assert done.returncode == 1
+    assert "%s:%d" % server.web in done.stderr

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands besides server and client, and where settings come from."""
+import base64
+import json
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from harness.burrow import SECRET, clean_environment, split_address
+from harness.process import Process
+from harness.sockets import dial, echo, read_exactly
+from test_admission import UPGRADE, ask
+
+BUNDLED = ["transport-ws", "transport-tls", "auth-hmac", "auth-none", "registry-noop", "command-token"]
+COMMANDS = ["server", "client", "token", "plugins", "check-config", "version", "help"]
+
+
+def ok(done):
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_version_names_program_and_number(burrow):
+    for argv in (["version"], ["--version"]):
+        assert re.match(r"burrow \d+\.\d+\.\d+", ok(burrow.run(*argv)))
+
+
+def test_help_lists_every_command(burrow):
+    for argv in (["help"], ["--help"], ["-h"]):
+        text = ok(burrow.run(*argv))
+        assert all(re.search(rf"^\s+{c}\b", text, re.M) for c in COMMANDS), text
+
+
+@pytest.mark.parametrize("command", ["server", "client"])
+def test_help_of_a_command_shows_flags_variables_and_defaults(burrow, command):
+    text = ok(burrow.run(command, "--help"))
+    assert ok(burrow.run("help", command)) == text
+    expected = {"server": ["--server-addr", ":8080", "--heartbeat-interval", "10s", "--jwt-hmac-secret", "--tls-addr"],
+                "client": ["--server-url", "ws://127.0.0.1:8080/ws", "--local-target", "--bearer-token-file"]}
+    for part in expected[command] + ["BURROW_"]:
+        assert part in text, part
+
+
+def test_help_of_token_mint(burrow):
+    assert "--sub" in ok(burrow.run("token", "mint", "--help"))
+
+
+@pytest.mark.parametrize("argv", [[], ["nonsense"], ["help", "nonsense"], ["token"], ["token", "nonsense"],
+                                  ["plugins", "nonsense"], ["plugins", "info"], ["version", "surplus"]])
+def test_wrong_usage_is_exit_code_2(burrow, argv):
+    done = burrow.run(*argv)
+    assert done.returncode == 2 and done.stderr and not done.stdout
+
+
+def test_plugins_lists_the_bundled_ones_with_their_kinds(burrow):
+    text = ok(burrow.run("plugins"))
+    for plugin in BUNDLED:
+        line = next(line for line in text.splitlines() if plugin in line)
+        assert plugin.split("-")[0] in line
+
+
+@pytest.mark.parametrize("plugin", BUNDLED)
+def test_plugins_info_shows_a_plugin(burrow, plugin):
+    text = ok(burrow.run("plugins", "info", plugin))
+    assert plugin in text
+    if plugin == "auth-hmac":
+        assert "jwt-hmac-secret" in text
+
+
+def test_plugins_info_of_an_unknown_one_fails(burrow):
+    done = burrow.run("plugins", "info", "no-such-plugin")
+    assert done.returncode != 0 and "no-such-plugin" in done.stderr
+
+
+def test_nothing_of_the_plugins_is_linked_into_the_program(burrow):
+    """The program's own needs are the core's: no TLS, HTTP or token library among them."""
+    needs = subprocess.run(["readelf", "-d", burrow.binary], check=True, capture_output=True, text=True).stdout
+    assert "libev" in needs
+    assert not re.search(r"NEEDED.*(ssl|crypto|websockets|curl|jose)", needs)
+
+
+# ---- token mint ------------------------------------------------------------------------
+
+
+def claims_of(token):
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def test_a_minted_token_says_what_was_asked(burrow):
+    now = time.time()
+    claims = claims_of(burrow.mint("client-a", expires_in="5m", jwt_issuer="me", jwt_audience="you"))
+    assert claims["sub"] == "client-a" and claims["iss"] == "me" and claims["aud"] in ("you", ["you"])
+    assert now + 295 < claims["exp"] < now + 305
+
+
+@pytest.mark.parametrize("flags, name", [
+    (["--sub", "c", "--expires-in", "10"], "--expires-in"), (["--expires-in", "10s"], "--sub"),
+    (["--sub", "c", "--jwt-alg", "RS256"], "--jwt-alg"), (["--sub", "c", "--claim", "x"], "--claim"),
+    (["--sub", "c", "--not-before", "tomorrow"], "--not-before")])
+def test_mint_names_what_is_wrong(burrow, flags, name):
+    done = burrow.run("token", "mint", *flags, env={"BURROW_JWT_HMAC_SECRET": SECRET})
+    assert done.returncode == 2 and name in done.stderr and not done.stdout
+    assert done.stderr.count("\n") == 1 and SECRET not in done.stderr
+
+
+def test_mint_reads_its_secret_from_a_file(burrow, tmp_path):
+    path = tmp_path / "secret"
+    path.write_text(SECRET + "\n")
+    path.chmod(0o600)
+    token = ok(burrow.run("token", "mint", "--sub", "c", "--jwt-hmac-secret-file", path))
+    assert claims_of(token)["sub"] == "c"
+
+
+# ---- sources of settings ---------------------------------------------------------------
+
+FILE = """# Everything that a flag says may stand here under its name.
+server-addr: 127.0.0.1:0
+bridge-host: 127.0.0.1
+log-level: {level}
+plugins:
+  - transport-ws
+  - auth-hmac:
+      jwt-hmac-secret-file: {secret}
+      jwt-issuer: tests
+      jwt-audience: burrow-tests
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(level="info"):
+        secret = tmp_path / "secret"
+        secret.write_text(SECRET)
+        secret.chmod(0o600)
+        path = tmp_path / "burrow.yaml"
+        path.write_text(FILE.format(level=level, secret=secret))
+        path.chmod(0o600)
+        return str(path)
+    return write
+
+
+def test_a_server_runs_from_a_config_file_alone(world, burrow, config):
+    server = Process("server", [burrow.binary, "server", "--config", config()], env=clean_environment())
+    world.processes.append(server)
+    web = server.wait_event("listening", role="main")
+    url = "ws://%s:%d/ws" % split_address(web["addr"])
+    client = world.client(None, world.target(echo), url=url)
+    with dial(client.bridge) as user:
+        user.sendall(b"hello")
+        assert read_exactly(user, 5) == b"hello"
+
+
+def test_check_config_says_that_a_good_file_is_good(burrow, config):
+    done = burrow.run("check-config", "server", "--config", config())
+    assert done.returncode == 0, done.stderr
+
+
+def test_check_config_names_what_is_bad_and_starts_nothing(burrow, config):
+    done = burrow.run("check-config", "server", "--config", config("loud"))
+    assert done.returncode == 2 and "log-level" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("flag, variable, file, told", [
+    ("nonsense", "info", "info", "--log-level"), (None, "nonsense", "info", "BURROW_LOG_LEVEL"),
+    (None, None, "nonsense", "burrow.yaml"), ("info", "nonsense", "nonsense", None),
+    (None, "info", "nonsense", None), ("", "", "info", None)])
+def test_flag_beats_variable_beats_file(burrow, config, flag, variable, file, told):
+    """Whose value counts is seen by whose nonsense is complained of."""
+    argv = ["check-config", "server", "--config", config(file)]
+    argv += ["--log-level", flag] if flag is not None else []
+    done = burrow.run(*argv, env={"BURROW_LOG_LEVEL": variable} if variable is not None else {})
+    if told:
+        assert done.returncode == 2 and told in done.stderr and "nonsense" in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+
+
+def test_log_format_json_is_json(world):
+    server = world.server("ws", "--log-format", "json", wait=False)
+    server.wait_line('"listening"')
+    for line in list(server.lines):
+        assert isinstance(json.loads(line), dict), line
+
+
+def test_no_secret_is_left_in_argv_or_environment(world, burrow):
+    server = world.server("ws", "--api-token", "a token on the command line")
+    client = world.client(server, world.target(echo))
+    for process in (server, client):
+        for file in ("cmdline", "environ"):
+            with open(f"/proc/{process.pid}/{file}", "rb") as content:
+                text = content.read()
+            assert SECRET.encode() not in text and b"a token on the command line" not in text
+            assert b"eyJ" not in text, "a token"
+    assert "eyJ" not in server.log + client.log and SECRET not in server.log
+
+
+def test_debug_logs_hold_no_secrets(world, burrow):
+    server = world.server("ws", "--log-level", "debug")
+    client = world.client(server, world.target(echo), "--log-level", "debug")
+    with dial(client.bridge) as user:
+        user.sendall(b"the payload of a stream")
+        read_exactly(user, 23)
+    text = server.log + client.log
+    assert "eyJ" not in text and SECRET not in text and "the payload" not in text
+
+
+def test_logs_cannot_be_forged_by_a_peer(world):
+    server = world.server("ws", "--log-level", "debug")
+    ask(server, path="/ws?x=%0aevent=forged", headers={**UPGRADE, "Authorization": "Bearer a\tevent=forged\x1b[31m"})
+    server.wait_event("auth_refused")
+    assert not server.seen("forged") and "\x1b" not in server.log
+
+
+def test_the_documents_name_every_flag_and_no_other(burrow):
+    """docs/operations.md against --help, both ways."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(root, "docs", "operations.md")) as file:
+        documented = set(re.findall(r"^\| `(--[a-z][a-z-]*)`", file.read(), re.M))
+    helped = set()
+    for argv in (["server"], ["client"], ["token", "mint"], ["check-config"], ["plugins"]):
+        helped |= set(re.findall(r"^\s+(--[a-z][a-z-]*)", ok(burrow.run(*argv, "--help")), re.M))
+    helped -= {"--help"}
+    assert documented == helped
