@@ -8,6 +8,8 @@
 
 #include "wire/control.h"
 
+#include <stdio.h>
+
 #define TICK_MS 1000u         /* while an OPEN is unanswered or a stream's local side is not read */
 #define MEASURE_EVERY_MS 200u /* between two PINGs for the round trip */
 #define OVERSLEPT_MS 1000u    /* a timer this late: this process stood still, not the peer */
@@ -94,7 +96,7 @@ static int send_error(struct session *s, const char *code, const char *message)
     }
     if (ret == BURROW_OK)
         ret = session_send_control(s, text, n);
-    free(text);
+    control_text_free(text, n);
     free(control);
     return ret;
 }
