@@ -8,6 +8,8 @@
  * but --config; config_plugins and config_peek then tell which plugins are wanted; and
  * config_parse, given the tables of the core and of these plugins, fills their structs and
  * refuses what nobody knows.
+ *
+ * `err` is never NULL in this header.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H

@@ -11,7 +11,9 @@
 
 /* The bundled plugins: their options have bare names. */
 bool known_is_bundled(const char *plugin);
-/* The package to install for a bundled plugin, never NULL ("burrow" for the basic ones). */
+/* The n-th bundled plugin, NULL at the end. */
+const char *known_bundled(size_t n);
+/* The package that a bundled plugin comes with; NULL for another's. */
 const char *known_package(const char *plugin);
 /* "transport-ws" → BURROW_KIND_TRANSPORT; 0 for a name without a known kind. A path counts
  * by its last part. */

@@ -37,7 +37,8 @@ int option_table_check(const struct burrow_option *options, size_t config_size, 
 
 const struct burrow_option *option_find(const struct burrow_option *options, const char *name);
 
-/* "BURROW_" and the name in upper case with '_' for '-' and '.'. Returns buf. */
+/* "BURROW_" and the name in upper case with '_' for '-' and '.'; the list of
+ * plugins, --plugin, is BURROW_PLUGINS. Returns buf. */
 const char *option_variable(const char *name, char *buf, size_t size);
 
 /* Durations and sizes by themselves; 0 or BURROW_EINVAL. */
