@@ -14,8 +14,8 @@ struct mock_conn {
     struct mock_conn *peer;
     struct burrow_buf *queue; /* given to send and not yet released */
     size_t queued, watermark, head_sent;
-    size_t room;            /* bytes that flush may still move; SIZE_MAX: all */
-    uint8_t *inbox;         /* bytes on the way to this end */
+    size_t room;    /* bytes that flush may still move; SIZE_MAX: all */
+    uint8_t *inbox; /* bytes on the way to this end */
     size_t inbox_len, inbox_capacity;
     bool over_watermark, closing, closed, read_off;
     uint32_t close_code;
