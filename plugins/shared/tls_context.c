@@ -70,8 +70,8 @@ static int check_pair(const struct tls_options *options, struct tls_error *err)
     return BURROW_OK;
 }
 
-static int fill_server(SSL_CTX *ctx, const struct tls_options *options, const char *alpn,
-                       struct tls_error *err)
+int tls_server_fill(SSL_CTX *ctx, const struct tls_options *options, const char *alpn,
+                    struct tls_error *err)
 {
     int r = common(ctx, err);
     if (r == BURROW_OK)
@@ -112,7 +112,7 @@ int tls_server_context(const struct tls_options *options, const char *alpn, SSL_
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL)
         return tls_error_set(err, BURROW_ENOMEM, "out of memory");
-    r = fill_server(ctx, options, alpn, err);
+    r = tls_server_fill(ctx, options, alpn, err);
     if (r < 0)
         SSL_CTX_free(ctx);
     else
