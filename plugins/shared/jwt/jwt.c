@@ -31,7 +31,9 @@ int jwt_parse_object(const uint8_t *text, size_t len, const char *what, json_t *
     json_error_t error;
     json_t *object = json_loadb((const char *)text, len, JSON_REJECT_DUPLICATES, &error);
     if (!object) {
-        if (json_error_code(&error) == json_error_out_of_memory)
+        /* Out of memory, jansson leaves the text empty, or blames the syntax: the latter
+         * cannot be told apart and is a refusal, too. */
+        if (error.text[0] == '\0')
             return BURROW_ENOMEM;
         char shown[JWT_SHOWN];
         return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN, "the %s is no JSON object: %s", what,
