@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listening sockets, and what they do when descriptors run out. */
+#include "server/acceptor.h"
+
+#include "base/object.h"
+#include "tunnel/relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GUARD_MAGIC 0x47554152u
+#define ACCEPTOR_MAGIC 0x41434350u
+#define BACKLOG 4096
+#define SAY_EVERY_MS 10000u
+
+/* ---- the guard ---- */
+
+static void take_reserve(struct accept_guard *guard)
+{
+    if (guard->reserve < 0)
+        guard->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void resume_all(void *arg)
+{
+    struct accept_guard *guard = arg;
+    must_be(guard, GUARD_MAGIC);
+    take_reserve(guard);
+    struct acceptor *a;
+    while ((a = TAILQ_FIRST(&guard->paused)) != NULL) {
+        TAILQ_REMOVE(&guard->paused, a, entry);
+        a->is_paused = false;
+        loop_rewatch(a->watch, BURROW_READ);
+    }
+}
+
+int accept_guard_init(struct accept_guard *guard, struct loop *loop, const struct log *log)
+{
+    memset(guard, 0, sizeof *guard);
+    guard->reserve = -1;
+    guard->loop = loop;
+    guard->log = log;
+    TAILQ_INIT(&guard->paused);
+    guard->timer = loop_timer_create(loop, resume_all, guard);
+    if (guard->timer == NULL)
+        return BURROW_ENOMEM;
+    guard->magic = GUARD_MAGIC;
+    take_reserve(guard);
+    return BURROW_OK;
+}
+
+void accept_guard_finish(struct accept_guard *guard)
+{
+    if (guard->magic == 0)
+        return;
+    must_be(guard, GUARD_MAGIC);
+    must(TAILQ_EMPTY(&guard->paused));
+    loop_timer_destroy(guard->timer);
+    if (guard->reserve >= 0)
+        close(guard->reserve);
+    guard->magic = 0;
+}
+
+/* No descriptor is free: the connection that waits longest is refused by means of the
+ * reserve, so that its user hears something, and the others wait in the backlog. */
+static void shed_and_pause(struct acceptor *a, int error)
+{
+    struct accept_guard *guard = a->guard;
+    if (guard->reserve >= 0) {
+        close(guard->reserve);
+        guard->reserve = -1;
+        int fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0) {
+            socket_reset(fd);
+            guard->shed++;
+        }
+        take_reserve(guard);
+    }
+    a->is_paused = true;
+    TAILQ_INSERT_TAIL(&guard->paused, a, entry);
+    loop_rewatch(a->watch, 0);
+    guard->pauses++;
+    loop_timer_set(guard->timer, ACCEPT_PAUSE_MS);
+    uint64_t now = loop_now_ms(guard->loop);
+    if (guard->logged_ms == 0 || now - guard->logged_ms >= SAY_EVERY_MS) {
+        guard->logged_ms = now;
+        char text[ADDRESS_TEXT];
+        log_at(guard->log, BURROW_LOG_WARN, "accept_paused",
+               burrow_str("addr", address_format(&a->local, text)),
+               burrow_str("reason", strerror(error)), burrow_uint("pauses", guard->pauses),
+               burrow_uint("shed", guard->shed));
+    }
+}
+
+/* ---- accepting ---- */
+
+static bool is_passing(int error)
+{
+    switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        return false;
+    default: /* ECONNABORTED and the network errors of accept(2): of this connection only */
+        return true;
+    }
+}
+
+static void on_readable(void *arg, int events)
+{
+    struct acceptor *a = arg;
+    (void)events;
+    must_be(a, ACCEPTOR_MAGIC);
+    for (int i = 0; i < ACCEPT_A_TURN && !a->is_paused; i++) {
+        struct sockaddr_storage ss;
+        socklen_t len = sizeof ss;
+        int fd = accept4(a->fd, (struct sockaddr *)(void *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0) {
+            if (errno == EAGAIN || errno == EWOULDBLOCK)
+                return;
+            if (is_passing(errno))
+                continue;
+            shed_and_pause(a, errno);
+            return;
+        }
+        struct burrow_addr peer = {0};
+        address_from_sockaddr(&peer, (const struct sockaddr *)(const void *)&ss);
+        a->fn(a->arg, fd, &peer);
+    }
+}
+
+/* ---- opening ---- */
+
+static int listen_at(const struct sockaddr *sa, socklen_t len, bool both)
+{
+    int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    int on = 1, off = 0;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (sa->sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, both ? &off : &on, sizeof on);
+    if (bind(fd, sa, len) < 0 || listen(fd, BACKLOG) < 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+/* As most programs do, "any" is IPv6 with IPv4 inside, or IPv4 alone without IPv6. */
+static int listen_any(uint16_t port)
+{
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    int fd = listen_at((const struct sockaddr *)(const void *)&six, sizeof six, true);
+    if (fd >= 0 || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL))
+        return fd;
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
+    return listen_at((const struct sockaddr *)(const void *)&four, sizeof four, false);
+}
+
+static int listen_host(const char *host, uint16_t port, const char **ret_why)
+{
+    struct burrow_addr addr;
+    if (address_parse_literal(host, port, &addr) != BURROW_OK) {
+        struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found = NULL;
+        int rc = getaddrinfo(host, NULL, &hints, &found);
+        if (rc != 0) {
+            hints.ai_family = AF_INET6;
+            rc = getaddrinfo(host, NULL, &hints, &found);
+        }
+        if (rc != 0) {
+            *ret_why = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
+            return -1;
+        }
+        address_from_sockaddr(&addr, found->ai_addr);
+        addr.port = port;
+        freeaddrinfo(found);
+    }
+    struct sockaddr_storage ss;
+    socklen_t len = address_to_sockaddr(&addr, &ss);
+    static const uint8_t any[16];
+    bool both = addr.family == 6 && memcmp(addr.bytes, any, sizeof any) == 0;
+    return listen_at((const struct sockaddr *)(const void *)&ss, len, both);
+}
+
+int acceptor_open(struct acceptor *a, struct accept_guard *guard, const char *host, uint16_t port,
+                  acceptor_fn *fn, void *arg, struct error *err)
+{
+    must_be(guard, GUARD_MAGIC);
+    const char *why = NULL;
+    memset(a, 0, sizeof *a);
+    a->fd = host[0] == '\0' ? listen_any(port) : listen_host(host, port, &why);
+    if (a->fd < 0) {
+        if (why == NULL)
+            why = strerror(errno);
+        bool six = strchr(host, ':') != NULL;
+        return error_set(err, BURROW_EIO, "cannot listen at %s%s%s:%u: %s", six ? "[" : "", host,
+                         six ? "]" : "", (unsigned)port, why);
+    }
+    a->magic = ACCEPTOR_MAGIC;
+    a->guard = guard;
+    a->fn = fn;
+    a->arg = arg;
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    if (getsockname(a->fd, (struct sockaddr *)(void *)&ss, &len) == 0)
+        address_from_sockaddr(&a->local, (const struct sockaddr *)(const void *)&ss);
+    a->watch = loop_watch(guard->loop, a->fd, BURROW_READ, on_readable, a);
+    if (a->watch == NULL) {
+        acceptor_close(a);
+        return error_set(err, BURROW_ENOMEM, "out of memory");
+    }
+    return BURROW_OK;
+}
+
+void acceptor_close(struct acceptor *a)
+{
+    if (a->magic == 0)
+        return;
+    must_be(a, ACCEPTOR_MAGIC);
+    if (a->is_paused)
+        TAILQ_REMOVE(&a->guard->paused, a, entry);
+    loop_unwatch(a->watch);
+    close(a->fd);
+    memset(a, 0, sizeof *a);
+    a->fd = -1;
+}

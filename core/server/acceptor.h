@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One listening TCP socket, as the server's own listeners and every bridge use it: it
+ * accepts a bounded number of connections a turn and pauses while the process has no free
+ * descriptor, so that a full table costs neither the processor nor the listener.
+ */
+#ifndef SERVER_ACCEPTOR_H
+#define SERVER_ACCEPTOR_H
+
+#include "base/address.h"
+#include "base/log.h"
+#include "loop/loop.h"
+
+#include <sys/queue.h>
+
+#define ACCEPT_A_TURN 64
+#define ACCEPT_PAUSE_MS 250u
+
+struct acceptor;
+TAILQ_HEAD(acceptor_list, acceptor);
+
+/* Shared by the acceptors of one server. */
+struct accept_guard {
+    uint32_t magic;
+    int reserve; /* a descriptor to let go when there is no other */
+    struct loop *loop;
+    const struct log *log;
+    struct loop_timer *timer;
+    struct acceptor_list paused;
+    uint64_t pauses, shed; /* for metrics */
+    uint64_t logged_ms;    /* the last time it was said */
+};
+
+/* fd is non-blocking and the callee's; the acceptor must not be closed inside. */
+typedef void acceptor_fn(void *arg, int fd, const struct burrow_addr *peer);
+
+struct acceptor {
+    uint32_t magic;
+    int fd; /* -1: closed */
+    struct accept_guard *guard;
+    struct loop_watch *watch;
+    acceptor_fn *fn;
+    void *arg;
+    bool is_paused;
+    TAILQ_ENTRY(acceptor) entry;
+    struct burrow_addr local; /* as bound: the real port */
+};
+
+int accept_guard_init(struct accept_guard *guard, struct loop *loop, const struct log *log);
+void accept_guard_finish(struct accept_guard *guard); /* all acceptors are closed */
+
+/* Binds and listens. host "": any address, IPv6 and IPv4 on one socket where the machine has
+ * both. A name is looked up here and now, IPv4 first. On failure err tells which address and
+ * why, and the acceptor is closed. */
+int acceptor_open(struct acceptor *acceptor, struct accept_guard *guard, const char *host,
+                  uint16_t port, acceptor_fn *fn, void *arg, struct error *err);
+void acceptor_close(struct acceptor *acceptor); /* also one that was never opened (zeroed) */
+
+#endif

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One record per client id, and the session it has at the moment. The same process coming
+ * back replaces its own session; another process with a right to the id takes over, and the
+ * one before is told so. Either way the old session has ended, with all its streams, before
+ * the new one begins.
+ */
+#include "server/internal.h"
+
+#include "base/object.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RECORD_MAGIC 0x52454330u
+#define ATTACHMENT_MAGIC 0x41544330u
+#define EXPIRY_CHECK_MS 60000 /* the wall clock may be set meanwhile */
+
+/* ---- records ---- */
+
+struct client_record *clients_find(struct server *server, const char *id)
+{
+    struct client_record *record;
+    HASH_FIND_STR(server->clients, id, record);
+    return record;
+}
+
+static void record_free(struct client_record *record)
+{
+    struct server *server = record->server;
+    must_be(record, RECORD_MAGIC);
+    must(record->attachment == NULL);
+    TAILQ_REMOVE(&server->gone, record, gone_entry);
+    HASH_DEL(server->clients, record);
+    server->record_count--;
+    bridges_close(record);
+    registrations_destroy(record);
+    record->magic = 0;
+    free(record);
+}
+
+/* Records of clients that are gone may be as many as clients may be there; beyond that the
+ * one that has been gone longest is forgotten, as if the sweep had come. */
+static bool make_room(struct server *server)
+{
+    if (server->record_count < 2 * (size_t)server->options->max_clients)
+        return true;
+    struct client_record *oldest = TAILQ_FIRST(&server->gone);
+    if (oldest == NULL)
+        return false;
+    size_t before = server->record_count;
+    bridges_close(oldest);
+    if (!oldest->withdrawing) {
+        oldest->withdrawing = true;
+        registrations_withdraw(oldest);
+    }
+    return server->record_count < before;
+}
+
+struct client_record *clients_get(struct server *server, const char *id)
+{
+    struct client_record *record = clients_find(server, id);
+    if (record != NULL)
+        return record;
+    if (!make_room(server))
+        return NULL;
+    record = calloc(1, sizeof *record);
+    if (record == NULL)
+        return NULL;
+    record->magic = RECORD_MAGIC;
+    record->server = server;
+    snprintf(record->id, sizeof record->id, "%s", id);
+    TAILQ_INIT(&record->bridges);
+    if (registrations_create(record) != BURROW_OK) {
+        free(record);
+        return NULL;
+    }
+    HASH_ADD_STR(server->clients, id, record);
+    if (!map_added(record, hh)) {
+        registrations_destroy(record);
+        free(record);
+        return NULL;
+    }
+    server->record_count++;
+    record->gone_ms = loop_now_ms(server->loop);
+    TAILQ_INSERT_TAIL(&server->gone, record, gone_entry);
+    return record;
+}
+
+void clients_withdrawn(struct client_record *record)
+{
+    must_be(record, RECORD_MAGIC);
+    record->server->stats.stale_deleted++;
+    record_free(record);
+}
+
+void clients_sweep(struct server *server, uint64_t now_ms)
+{
+    uint64_t age = (uint64_t)server->options->stale_service_age;
+    struct client_record *next;
+    for (struct client_record *record = TAILQ_FIRST(&server->gone); record != NULL; record = next) {
+        next = TAILQ_NEXT(record, gone_entry);
+        if (now_ms - record->gone_ms < age)
+            break; /* those behind it left later */
+        bridges_close(record);
+        if (!record->withdrawing) {
+            record->withdrawing = true;
+            registrations_withdraw(record);
+        }
+    }
+    /* What a connected client does not offer any more. */
+    struct attachment *a;
+    TAILQ_FOREACH(a, &server->sessions, entry)
+    {
+        if (a->record != NULL && now_ms >= age)
+            bridges_sweep(a->record, now_ms - age);
+    }
+}
+
+/* ---- attachments ---- */
+
+static void attachment_free(struct attachment *a)
+{
+    must_be(a, ATTACHMENT_MAGIC);
+    must(a->record == NULL);
+    TAILQ_REMOVE(&a->server->sessions, a, entry);
+    loop_timer_destroy(a->expiry);
+    session_destroy(a->session);
+    a->magic = 0;
+    free(a);
+}
+
+/* The record has no session any more, or not this one. */
+static void detach(struct attachment *a, const char *reason)
+{
+    struct client_record *record = a->record;
+    if (record == NULL)
+        return;
+    must_be(record, RECORD_MAGIC);
+    must(record->attachment == a);
+    struct server *server = a->server;
+    log_at(server->log, BURROW_LOG_INFO, "client_disconnected", burrow_str("client", record->id),
+           burrow_str("session", a->session_id), burrow_str("reason", reason));
+    a->record = NULL;
+    record->attachment = NULL;
+    record->gone_ms = loop_now_ms(server->loop);
+    TAILQ_INSERT_TAIL(&server->gone, record, gone_entry);
+    server->session_count--;
+    bridges_deactivate(record);
+}
+
+static void attach(struct attachment *a, struct client_record *record)
+{
+    TAILQ_REMOVE(&record->server->gone, record, gone_entry);
+    record->attachment = a;
+    a->record = record;
+    record->server->session_count++;
+}
+
+bool attachment_may_open(const struct attachment *a)
+{
+    return a->expires_ms == 0 || loop_unix_ms(a->server->loop) < a->expires_ms;
+}
+
+static void arm_expiry(struct attachment *a)
+{
+    int64_t left = a->expires_ms + EXPIRY_LEEWAY_MS - loop_unix_ms(a->server->loop);
+    if (left > EXPIRY_CHECK_MS)
+        left = EXPIRY_CHECK_MS;
+    loop_timer_set(a->expiry, left > 0 ? (uint64_t)left : 0);
+}
+
+static void on_expiry(void *arg)
+{
+    struct attachment *a = arg;
+    must_be(a, ATTACHMENT_MAGIC);
+    if (loop_unix_ms(a->server->loop) < a->expires_ms + EXPIRY_LEEWAY_MS) {
+        arm_expiry(a);
+        return;
+    }
+    session_close(a->session, BURROW_CLOSE_POLICY, auth_code_name(BURROW_CODE_TOKEN_EXPIRED),
+                  auth_code_text(BURROW_CODE_TOKEN_EXPIRED));
+}
+
+/* Only this side opens streams. */
+static void on_opened(void *arg, struct stream *stream, const struct frame_open *open)
+{
+    struct attachment *a = arg;
+    (void)open;
+    must_be(a, ATTACHMENT_MAGIC);
+    stream_reset(stream, RESET_NOT_ALLOWED, "the server takes no streams");
+}
+
+static void on_control(void *arg, const uint8_t *json, size_t n)
+{
+    struct attachment *a = arg;
+    must_be(a, ATTACHMENT_MAGIC);
+    struct control *control = calloc(1, sizeof *control);
+    if (control == NULL)
+        return;
+    struct error err = {0};
+    if (control_decode(control, json, n, &err) != BURROW_OK) {
+        free(control);
+        session_close(a->session, BURROW_CLOSE_PROTOCOL, "protocol", err.text);
+        return;
+    }
+    if (control->type == CONTROL_ERROR) {
+        char reason[96];
+        snprintf(reason, sizeof reason, "the client ended it: %s", control->code);
+        session_close(a->session, BURROW_CLOSE_NORMAL, NULL, reason);
+    }
+    control_finish(control);
+    free(control);
+}
+
+static void on_ended(void *arg, uint32_t close_code, const char *reason)
+{
+    struct attachment *a = arg;
+    (void)close_code;
+    must_be(a, ATTACHMENT_MAGIC);
+    detach(a, reason);
+    attachment_free(a);
+}
+
+static const struct session_events attachment_events = {
+    .opened = on_opened,
+    .control = on_control,
+    .ended = on_ended,
+};
+
+/* ---- registering ---- */
+
+/* Ends what the client id had before. Its own reconnect is quiet: the old connection is dead
+ * or about to be. */
+static void replace(struct client_record *record, const char *instance)
+{
+    struct attachment *old = record->attachment;
+    if (old == NULL)
+        return;
+    if (strcmp(old->instance, instance) == 0) {
+        detach(old, "replaced by the client's own reconnect");
+        attachment_free(old);
+        return;
+    }
+    detach(old, "superseded");
+    session_close(old->session, BURROW_CLOSE_POLICY, "superseded",
+                  "another client with this id has registered");
+}
+
+static int send_ack(struct server *server, struct burrow_link *link, const struct control *ack)
+{
+    char *text = NULL;
+    size_t n = 0;
+    int rc = control_encode(ack, &text, &n);
+    if (rc != BURROW_OK)
+        return rc;
+    struct burrow_buf *buf = pool_get(loop_pool(server->loop), FRAME_HEADER + n);
+    if (buf == NULL) {
+        control_text_free(text, n);
+        return BURROW_ENOMEM;
+    }
+    const struct frame_header head = {
+        .version = FRAME_V1, .kind = FRAME_CONTROL, .length = (uint32_t)n};
+    frame_header_encode(buf_data(buf), &head);
+    memcpy(buf_data(buf) + FRAME_HEADER, text, n);
+    buf->len = FRAME_HEADER + (uint32_t)n;
+    control_text_free(text, n);
+    return link_send(link, buf);
+}
+
+static void fill_ack(const struct attachment *a, const struct control *reg, struct control *ack)
+{
+    const struct server_options *o = a->server->options;
+    ack->type = CONTROL_REGISTER_ACK;
+    snprintf(ack->session_id, sizeof ack->session_id, "%s", a->session_id);
+    snprintf(ack->previous_session_id, sizeof ack->previous_session_id, "%s",
+             reg->previous_session_id);
+    ack->has_meta = true;
+    ack->protocol = 2;
+    ack->window = SMALL_WINDOW;
+    ack->max_frame = FRAME_MAX_PAYLOAD;
+    ack->heartbeat_ms = (uint32_t)o->heartbeat_interval;
+    ack->timeout_ms = (uint32_t)o->heartbeat_timeout;
+    ack->expires_ms = a->expires_ms;
+}
+
+static struct session *begin_session(struct attachment *a, struct burrow_link *link,
+                                     const struct control *reg)
+{
+    struct server *server = a->server;
+    const struct server_options *o = server->options;
+    const struct session_config config = {
+        .opens_odd = true,
+        .window = SMALL_WINDOW,
+        .peer_window = reg->window,
+        .max_frame = reg->max_frame,
+        .heartbeat_ms = (uint64_t)o->heartbeat_interval,
+        .timeout_ms = (uint64_t)o->heartbeat_timeout,
+        .max_streams = (uint32_t)o->max_streams,
+        .stream_window_max = STREAM_WINDOW,
+        .session_window_max = SESSION_WINDOW,
+        .open_timeout_ms = OPEN_TIMEOUT_MS,
+        .budget = &server->budget,
+        .stats = &server->sessions_stats,
+        .name = a->client_id,
+    };
+    link_read_enable(link, true);
+    return session_create(server->loop, server->log, link, &config, &attachment_events, a);
+}
+
+static struct attachment *attachment_create(struct server *server, const struct control *reg,
+                                            int64_t expires_ms)
+{
+    struct attachment *a = calloc(1, sizeof *a);
+    if (a == NULL)
+        return NULL;
+    a->magic = ATTACHMENT_MAGIC;
+    a->server = server;
+    a->expires_ms = expires_ms;
+    snprintf(a->client_id, sizeof a->client_id, "%s", reg->client_id);
+    snprintf(a->instance, sizeof a->instance, "%s", reg->instance);
+    snprintf(a->session_id, sizeof a->session_id, "sess-%llu",
+             (unsigned long long)++server->next_session);
+    if (expires_ms != 0) {
+        a->expiry = loop_timer_create(server->loop, on_expiry, a);
+        if (a->expiry == NULL) {
+            free(a);
+            return NULL;
+        }
+        arm_expiry(a);
+    }
+    TAILQ_INSERT_TAIL(&server->sessions, a, entry);
+    return a;
+}
+
+static void say_connected(const struct attachment *a, const struct burrow_link *link, bool resumed)
+{
+    const struct log *log = a->server->log;
+    char text[ADDRESS_TEXT];
+    log_at(log, BURROW_LOG_INFO, "client_connected", burrow_str("client", a->client_id),
+           burrow_str("session", a->session_id),
+           burrow_str("peer", address_format(link_peer(link), text)),
+           burrow_str("transport", link_transport_name(link)), burrow_uint("protocol", 2),
+           burrow_uint("resumed", resumed));
+    struct bridge *b;
+    TAILQ_FOREACH(b, &a->record->bridges, entry)
+    {
+        if (b->active && b->acceptor.fd >= 0 && b->acceptor.magic != 0)
+            log_at(log, BURROW_LOG_INFO, "bridge_listening", burrow_str("client", a->client_id),
+                   burrow_str("service", b->name), burrow_str("addr", bridge_address(b, text)));
+    }
+}
+
+static int no_memory(const char **ret_code, const char **ret_message)
+{
+    *ret_code = "internal";
+    *ret_message = "the server is out of memory";
+    return BURROW_ENOMEM;
+}
+
+int clients_register(struct server *server, struct burrow_link *link, const struct control *reg,
+                     int64_t expires_ms, const char **ret_code, const char **ret_message)
+{
+    struct client_record *record = clients_find(server, reg->client_id);
+    if (server->stopping) {
+        *ret_code = "draining";
+        *ret_message = "the server is stopping";
+        return BURROW_EAGAIN;
+    }
+    if ((record == NULL || record->attachment == NULL) &&
+        server->session_count >= (size_t)server->options->max_clients) {
+        *ret_code = "limit";
+        *ret_message = "the server has as many clients as it may";
+        return BURROW_EDENIED;
+    }
+    struct control *ack = calloc(1, sizeof *ack);
+    struct attachment *a = attachment_create(server, reg, expires_ms);
+    record = clients_get(server, reg->client_id);
+    if (ack == NULL || a == NULL || record == NULL) {
+        free(ack);
+        if (a != NULL)
+            attachment_free(a);
+        return no_memory(ret_code, ret_message);
+    }
+    replace(record, reg->instance);
+    bool resumed = strcmp(record->last_instance, reg->instance) == 0;
+    snprintf(record->last_instance, sizeof record->last_instance, "%s", reg->instance);
+    record->withdrawing = false;
+
+    fill_ack(a, reg, ack);
+    bridges_apply(record, reg, ack);
+    int rc = send_ack(server, link, ack);
+    free(ack);
+    a->session = rc == BURROW_OK ? begin_session(a, link, reg) : NULL;
+    if (a->session == NULL) {
+        bridges_deactivate(record);
+        attachment_free(a);
+        return no_memory(ret_code, ret_message);
+    }
+    attach(a, record);
+    say_connected(a, link, resumed);
+    registrations_publish(record);
+    return BURROW_OK;
+}
+
+/* ---- the end ---- */
+
+void clients_close_sessions(struct server *server)
+{
+    struct attachment *a;
+    TAILQ_FOREACH(a, &server->sessions, entry)
+    session_close(a->session, BURROW_CLOSE_GOING_AWAY, "draining", "the server is stopping");
+}
+
+void clients_destroy(struct server *server)
+{
+    struct attachment *a;
+    while ((a = TAILQ_FIRST(&server->sessions)) != NULL) {
+        detach(a, "stopping");
+        attachment_free(a);
+    }
+    struct client_record *record;
+    while ((record = TAILQ_FIRST(&server->gone)) != NULL)
+        record_free(record);
+}

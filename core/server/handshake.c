@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From an accepted connection to a session, or to a refusal. Until a connection is admitted,
+ * nothing but its credential and one register frame of at most 16 KiB is read, within
+ * deadlines, and only so many connections may be this far at once.
+ *
+ *   NEW → (AUTH → ADMITTED) → REGISTER → (VERIFY) → session
+ *
+ * A connection without a credential in its transport goes from NEW straight to REGISTER, and
+ * the token in the frame is judged in VERIFY. HTTP requests that are not upgrades are
+ * answered by routes.c and leave the state as it is.
+ */
+#include "server/internal.h"
+#include "server/routes.h"
+
+#include "base/object.h"
+#include "tunnel/relay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HANDSHAKE_MAGIC 0x48534b30u
+
+enum state { NEW, AUTH, ADMITTED, REGISTER, VERIFY };
+
+struct handshake {
+    uint32_t magic;
+    enum state state;
+    struct server *server;
+    struct pending *pending;
+    TAILQ_ENTRY(handshake) entry;
+    struct burrow_link *link;
+    struct loop_timer *timer;
+    struct auth_request *request;
+    uint64_t request_id;
+    bool authenticated; /* the transport's credential was judged: expires_ms, subject hold */
+    bool has_subject;
+    char subject[AUTH_MAX_SUBJECT + 1];
+    int64_t expires_ms;
+    struct frame_parser parser;
+    uint8_t *gather;
+    struct control *reg;
+};
+
+/* Frees the handshake; the link is somebody else's by now, or closing, or gone. */
+static void handshake_free(struct handshake *h)
+{
+    TAILQ_REMOVE(&h->pending->list, h, entry);
+    h->pending->count--;
+    auth_cancel(h->request);
+    loop_timer_destroy(h->timer);
+    if (h->reg != NULL) {
+        control_finish(h->reg);
+        free(h->reg);
+    }
+    free(h->gather);
+    h->magic = 0;
+    free(h);
+}
+
+static void handshake_end(struct handshake *h, uint32_t code, const char *why)
+{
+    if (h->link != NULL)
+        link_abandon(h->link, code, why);
+    handshake_free(h);
+}
+
+static bool is_admin(const struct handshake *h)
+{
+    return h->pending == &h->server->pending_admin;
+}
+
+/* ---- refusals ---- */
+
+/* Both registers have version 1 headers, and so has a refusal in place of the answer: every
+ * client, of whatever version, can read it. */
+static void send_error(struct handshake *h, const char *code, const char *message)
+{
+    struct control *control = calloc(1, sizeof *control);
+    if (control == NULL)
+        return;
+    control->type = CONTROL_ERROR;
+    snprintf(control->code, sizeof control->code, "%s", code);
+    snprintf(control->message, sizeof control->message, "%s", message);
+    char *text = NULL;
+    size_t n = 0;
+    if (control_encode(control, &text, &n) == BURROW_OK) {
+        struct burrow_buf *buf = pool_get(loop_pool(h->server->loop), FRAME_HEADER + n);
+        if (buf != NULL) {
+            const struct frame_header head = {
+                .version = FRAME_V1, .kind = FRAME_CONTROL, .length = (uint32_t)n};
+            frame_header_encode(buf_data(buf), &head);
+            memcpy(buf_data(buf) + FRAME_HEADER, text, n);
+            buf->len = FRAME_HEADER + (uint32_t)n;
+            link_send(h->link, buf);
+        }
+        control_text_free(text, n);
+    }
+    free(control);
+}
+
+/* Ends a handshake that got as far as frames. detail, for the log, may say more than message. */
+static void refuse(struct handshake *h, uint32_t close_code, const char *code, const char *message,
+                   const char *detail)
+{
+    char peer[ADDRESS_TEXT];
+    log_at(h->server->log, BURROW_LOG_WARN, "register_refused",
+           burrow_str("peer", address_format(link_peer(h->link), peer)),
+           burrow_str("transport", link_transport_name(h->link)),
+           burrow_str("client", h->reg != NULL ? h->reg->client_id : ""), burrow_str("code", code),
+           burrow_str("reason", detail));
+    h->server->stats.register_failed++;
+    send_error(h, code, message);
+    handshake_end(h, close_code, message);
+}
+
+static void refuse_protocol(struct handshake *h, const char *reason)
+{
+    refuse(h, BURROW_CLOSE_PROTOCOL, "protocol", reason, reason);
+}
+
+/* Counts and logs a credential that was not allowed. */
+static void note_refusal(struct handshake *h, const struct auth_verdict *v)
+{
+    bool denied = v->result == BURROW_AUTH_DENY;
+    char peer[ADDRESS_TEXT], id[24];
+    snprintf(id, sizeof id, "%llu", (unsigned long long)h->request_id);
+    h->server->stats.refused[denied && v->code < AUTH_CODES ? v->code : 0]++;
+    log_at(h->server->log, BURROW_LOG_WARN, "auth_refused",
+           burrow_str("peer", address_format(link_peer(h->link), peer)),
+           burrow_str("code", denied ? auth_code_name(v->code) : "unavailable"),
+           burrow_str("reason", v->reason), burrow_str("plugin", v->plugin),
+           burrow_str("request_id", id));
+}
+
+/* ---- from register to a session ---- */
+
+static void admit(struct handshake *h)
+{
+    struct server *server = h->server;
+    if (h->has_subject && strcmp(h->subject, h->reg->client_id) != 0) {
+        refuse(h, BURROW_CLOSE_POLICY, "identity_mismatch",
+               "the token's subject is not the client id", h->subject);
+        return;
+    }
+    const char *code, *message;
+    if (clients_register(server, h->link, h->reg, h->expires_ms, &code, &message) != BURROW_OK) {
+        refuse(h, BURROW_CLOSE_POLICY, code, message, message);
+        return;
+    }
+    server->stats.registered++;
+    h->link = NULL;
+    handshake_free(h);
+}
+
+static void keep_allowance(struct handshake *h, const struct auth_verdict *v)
+{
+    h->authenticated = true;
+    h->has_subject = v->subject != NULL;
+    if (v->subject != NULL)
+        snprintf(h->subject, sizeof h->subject, "%s", v->subject);
+    h->expires_ms = v->expires_ms;
+}
+
+static void on_token_verdict(void *arg, const struct auth_verdict *v)
+{
+    struct handshake *h = arg;
+    must_be(h, HANDSHAKE_MAGIC);
+    h->request = NULL;
+    if (v->result == BURROW_AUTH_ALLOW) {
+        keep_allowance(h, v);
+        admit(h);
+        return;
+    }
+    note_refusal(h, v);
+    if (v->result == BURROW_AUTH_DENY)
+        send_error(h, auth_code_name(v->code), auth_code_text(v->code));
+    else
+        send_error(h, "internal", "the server cannot verify tokens now");
+    handshake_end(h, v->result == BURROW_AUTH_DENY ? BURROW_CLOSE_POLICY : BURROW_CLOSE_GOING_AWAY,
+                  "unauthorized");
+}
+
+static void verify_token(struct handshake *h)
+{
+    const struct burrow_credential credential = {
+        .size = sizeof credential,
+        .method = BURROW_CREDENTIAL_REGISTER,
+        .token = h->reg->token,
+        .token_len = h->reg->token != NULL ? strlen(h->reg->token) : 0,
+        .peer = *link_peer(h->link),
+    };
+    h->state = VERIFY;
+    h->request_id = ++h->server->next_request;
+    link_read_enable(h->link, false); /* nothing more of it counts until it is admitted */
+    loop_timer_stop(h->timer);        /* the chain has a deadline of its own */
+    h->request = auth_ask(h->server->chain, &credential, on_token_verdict, h);
+    if (h->request == NULL)
+        refuse(h, BURROW_CLOSE_POLICY, auth_code_name(BURROW_CODE_INVALID_TOKEN),
+               auth_code_text(BURROW_CODE_INVALID_TOKEN), "the token is too long, or no memory");
+}
+
+/* The whole register frame is here. */
+static void on_register(struct handshake *h)
+{
+    const struct control *reg = h->reg;
+    /* The protocol of the connection is chosen here: the highest that both speak. Version 1
+     * (a register without meta, or with a lower protocol) would branch off to its own kind
+     * of session. */
+    uint32_t protocol = reg->has_meta ? reg->protocol : 1;
+    if (protocol < 2)
+        refuse(h, BURROW_CLOSE_POLICY, "protocol",
+               "this server speaks wire protocol 2 only; the client offered 1",
+               "the client offered wire protocol 1");
+    else if (h->authenticated)
+        admit(h);
+    else
+        verify_token(h);
+}
+
+static int on_frame(void *arg, const struct frame_header *head, const uint8_t *payload)
+{
+    struct handshake *h = arg;
+    if (head->kind != FRAME_CONTROL)
+        return BURROW_EPROTO;
+    h->reg = calloc(1, sizeof *h->reg);
+    if (h->reg == NULL)
+        return BURROW_ENOMEM;
+    struct error err = {0};
+    if (control_decode(h->reg, payload, head->length, &err) != BURROW_OK) {
+        free(h->reg);
+        h->reg = NULL;
+        log_at(h->server->log, BURROW_LOG_DEBUG, "register_malformed",
+               burrow_str("reason", err.text));
+        return BURROW_EPROTO;
+    }
+    return h->reg->type == CONTROL_REGISTER ? FRAME_STOP : BURROW_EPROTO;
+}
+
+static int on_data_frame(void *arg, uint64_t stream, const uint8_t *p, size_t n, bool end)
+{
+    (void)arg, (void)stream, (void)p, (void)n, (void)end;
+    return BURROW_EPROTO;
+}
+
+static const struct frame_sink register_sink = {.frame = on_frame, .data = on_data_frame};
+
+static void on_data(void *arg, const uint8_t *p, size_t n, bool message_end)
+{
+    struct handshake *h = arg;
+    (void)message_end; /* a register may come in any split */
+    must_be(h, HANDSHAKE_MAGIC);
+    if (h->state != REGISTER) {
+        refuse_protocol(h, "nothing may follow the register frame before its answer");
+        return;
+    }
+    const char *reason = "the first frame must be a register";
+    int rc = frame_parser_feed(&h->parser, p, n, &register_sink, h, &reason);
+    if (rc == FRAME_STOP && h->parser.consumed < n)
+        refuse_protocol(h, "nothing may follow the register frame before its answer");
+    else if (rc == FRAME_STOP)
+        on_register(h);
+    else if (rc < 0)
+        refuse_protocol(h, reason);
+}
+
+/* ---- the transport's credential ---- */
+
+static void on_header_verdict(void *arg, const struct auth_verdict *v)
+{
+    struct handshake *h = arg;
+    must_be(h, HANDSHAKE_MAGIC);
+    h->request = NULL;
+    if (v->result == BURROW_AUTH_ALLOW) {
+        keep_allowance(h, v);
+        h->state = ADMITTED;
+    } else {
+        note_refusal(h, v);
+        h->state = NEW; /* the transport refuses and closes; until then nothing counts */
+    }
+    const struct burrow_verdict verdict = {
+        .size = sizeof verdict, .result = v->result, .code = v->code};
+    loop_timer_set(h->timer, HANDSHAKE_MS);
+    link_admit(h->link, &verdict);
+}
+
+static void on_authenticate(void *arg, const struct burrow_credential *credential)
+{
+    struct handshake *h = arg;
+    must_be(h, HANDSHAKE_MAGIC);
+    h->request_id = ++h->server->next_request;
+    if (h->server->options->token_in_register && credential->token == NULL &&
+        credential->client_cert_der == NULL) {
+        /* A proxy may need the header for itself: the register frame must bring the token. */
+        const struct burrow_verdict later = {.size = sizeof later, .result = BURROW_AUTH_ALLOW};
+        h->state = ADMITTED;
+        link_admit(h->link, &later);
+        return;
+    }
+    h->state = AUTH;
+    h->request = auth_ask(h->server->chain, credential, on_header_verdict, h);
+    if (h->request == NULL) {
+        const struct auth_verdict no = {.result = BURROW_AUTH_DENY,
+                                        .code = BURROW_CODE_INVALID_TOKEN,
+                                        .reason = "the token is too long, or no memory",
+                                        .plugin = ""};
+        on_header_verdict(h, &no);
+        return;
+    }
+    loop_timer_stop(h->timer); /* the chain has a deadline of its own */
+}
+
+/* ---- the link's other events ---- */
+
+static void on_open(void *arg)
+{
+    struct handshake *h = arg;
+    must_be(h, HANDSHAKE_MAGIC);
+    if (is_admin(h)) {
+        handshake_end(h, BURROW_CLOSE_POLICY, "no sessions at the admin address");
+        return;
+    }
+    h->gather = malloc(FRAME_MAX_CONTROL);
+    if (h->gather == NULL) {
+        handshake_end(h, BURROW_CLOSE_INTERNAL, "out of memory");
+        return;
+    }
+    frame_parser_init(&h->parser, FRAME_V1, h->gather);
+    h->state = REGISTER;
+    loop_timer_set(h->timer, REGISTER_MS);
+}
+
+static void on_closed(void *arg, const struct burrow_close_info *info)
+{
+    struct handshake *h = arg;
+    must_be(h, HANDSHAKE_MAGIC);
+    char peer[ADDRESS_TEXT];
+    log_at(h->server->log, BURROW_LOG_DEBUG, "handshake_closed",
+           burrow_str("peer", address_format(link_peer(h->link), peer)),
+           burrow_str("reason", info->reason));
+    h->link = NULL;
+    handshake_free(h);
+}
+
+static void on_http_request(void *arg, void *token, const struct burrow_http *request)
+{
+    struct handshake *h = arg;
+    must_be(h, HANDSHAKE_MAGIC);
+    struct route_answer answer = {0};
+    routes_answer(h->server, request, &answer);
+    const struct burrow_http_response response = {
+        .size = sizeof response,
+        .status = answer.status,
+        .content_type = answer.content_type,
+        .body = answer.body != NULL ? answer.body : "",
+        .body_len = answer.len,
+    };
+    loop_timer_set(h->timer, HANDSHAKE_MS);
+    link_http_respond(h->link, token, &response);
+    free(answer.body);
+}
+
+static void on_timer(void *arg)
+{
+    struct handshake *h = arg;
+    must_be(h, HANDSHAKE_MAGIC);
+    h->server->stats.dropped_pending++;
+    if (h->state == REGISTER)
+        refuse(h, BURROW_CLOSE_POLICY, "protocol", "no register frame came in time",
+               "no register frame came in time");
+    else
+        handshake_end(h, BURROW_CLOSE_ABORT, "handshake timed out");
+}
+
+static const struct link_events handshake_events = {
+    .authenticate = on_authenticate,
+    .open = on_open,
+    .data = on_data,
+    .closed = on_closed,
+    .http_request = on_http_request,
+};
+
+/* ---- begin and end ---- */
+
+static void drop_oldest(struct server *server, struct pending *pending)
+{
+    struct handshake *oldest = TAILQ_FIRST(&pending->list);
+    server->stats.dropped_pending++;
+    handshake_end(oldest, BURROW_CLOSE_ABORT, "too many handshakes");
+}
+
+void handshake_begin(struct listener *listener, int fd, const struct burrow_addr *peer)
+{
+    struct server *server = listener->server;
+    struct pending *pending =
+        listener->role == BURROW_ROLE_ADMIN ? &server->pending_admin : &server->pending_main;
+    if (pending->count >= MAX_PENDING)
+        drop_oldest(server, pending);
+
+    struct handshake *h = calloc(1, sizeof *h);
+    struct burrow_accept accepted = {
+        .size = sizeof accepted,
+        .role = listener->role,
+        .fd = fd,
+        .tls = listener->role == BURROW_ROLE_MAIN,
+        .peer = *peer,
+    };
+    struct sockaddr_storage local;
+    socklen_t len = sizeof local;
+    if (getsockname(fd, (struct sockaddr *)(void *)&local, &len) == 0)
+        address_from_sockaddr(&accepted.local, (const struct sockaddr *)(const void *)&local);
+    if (h != NULL)
+        h->timer = loop_timer_create(server->loop, on_timer, h);
+    if (h == NULL || h->timer == NULL) {
+        socket_reset(fd);
+        free(h);
+        return;
+    }
+    h->magic = HANDSHAKE_MAGIC;
+    h->server = server;
+    h->pending = pending;
+    TAILQ_INSERT_TAIL(&pending->list, h, entry);
+    pending->count++;
+    loop_timer_set(h->timer, HANDSHAKE_MS);
+    h->link = link_accept(listener->transport, &accepted, &handshake_events, h);
+    if (h->link == NULL)
+        handshake_free(h);
+}
+
+static void drop_pending(struct pending *pending, const char *why)
+{
+    struct handshake *h;
+    while ((h = TAILQ_FIRST(&pending->list)) != NULL)
+        handshake_end(h, BURROW_CLOSE_GOING_AWAY, why);
+}
+
+void handshake_drop_all(struct server *server, const char *why)
+{
+    drop_pending(&server->pending_main, why);
+    drop_pending(&server->pending_admin, why);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the server share. server.c owns it all; listeners.c accepts clients'
+ * connections, handshake.c takes each to a session or refuses it, clients.c keeps one record
+ * per client id, bridges.c its listeners, registrar.c tells registries, routes.c answers
+ * HTTP. Nobody outside core/server includes it.
+ */
+#ifndef SERVER_INTERNAL_H
+#define SERVER_INTERNAL_H
+
+#include "auth/chain.h"
+#include "auth/ticket.h"
+#include "base/map.h"
+#include "server/acceptor.h"
+#include "server/server.h"
+#include "tunnel/session.h"
+#include "wire/control.h"
+
+#include <burrow/registry.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#define SERVER_MAGIC 0x53525630u
+#define MAX_LISTENERS 3
+#define MAX_PENDING 256u       /* handshakes, per role; at the limit the oldest goes */
+#define HANDSHAKE_MS 10000u    /* until the first message may flow; also an idle HTTP connection */
+#define REGISTER_MS 5000u      /* until the register frame is complete */
+#define EXPIRY_LEEWAY_MS 30000 /* a session outlives its token by this */
+#define SMALL_WINDOW 16384u
+#define STREAM_WINDOW (4u << 20)
+#define SESSION_WINDOW (16u << 20)
+#define OPEN_TIMEOUT_MS 10000u
+#define SESSION_ID_TEXT 32
+
+struct handshake;
+struct client_record;
+struct attachment;
+struct bridge;
+struct registrar;
+struct registration;
+TAILQ_HEAD(handshake_list, handshake);
+TAILQ_HEAD(record_list, client_record);
+TAILQ_HEAD(attachment_list, attachment);
+TAILQ_HEAD(bridge_list, bridge);
+
+struct listener {
+    struct server *server;
+    const struct link_transport *transport;
+    uint32_t role;
+    struct acceptor acceptor;
+};
+
+struct pending {
+    struct handshake_list list; /* oldest first */
+    size_t count;
+};
+
+struct server_stats {
+    uint64_t accepted[2];                 /* by role: main, admin */
+    uint64_t refused[AUTH_CODES];         /* by code of the denial; 0: unavailable */
+    uint64_t registered, register_failed; /* sessions begun; registers refused otherwise */
+    uint64_t dropped_pending;             /* the oldest that had to go, and those too slow */
+    uint64_t bridge_accepted, bridge_refused;
+    uint64_t stale_deleted;
+};
+
+struct server {
+    uint32_t magic;
+    struct server_config config;
+    const struct server_options *options;
+    struct loop *loop;
+    const struct log *log;
+
+    struct link_transport *transports;
+    size_t transport_count;
+    struct auth_chain *chain;
+    struct registrar *registrars; /* array */
+    size_t registrar_count;
+
+    struct accept_guard guard;
+    struct listener listeners[MAX_LISTENERS];
+    struct pending pending_main, pending_admin;
+
+    struct client_record *clients; /* hash by id */
+    size_t record_count, session_count;
+    struct record_list gone;         /* without a session, longest first */
+    struct attachment_list sessions; /* all, also those that are leaving */
+    uint64_t next_session, next_request;
+    struct loop_timer *sweep_timer;
+
+    struct budget budget;
+    struct session_stats sessions_stats;
+    struct server_stats stats;
+
+    bool started, stopping;
+    struct loop_timer *stop_timer;
+};
+
+/* ---- listeners.c ---- */
+/* The listeners that the options ask for; each is told by event=listening. */
+int listeners_open(struct server *server, struct error *err);
+void listeners_close(struct server *server);
+
+/* ---- handshake.c ---- */
+void handshake_begin(struct listener *listener, int fd, const struct burrow_addr *peer);
+void handshake_drop_all(struct server *server, const char *why);
+
+/* ---- clients.c ---- */
+/* One session and the link below it; outlives its record's interest in it while it leaves. */
+struct attachment {
+    uint32_t magic;
+    struct server *server;
+    struct client_record *record; /* NULL: superseded, leaving */
+    struct session *session;
+    struct loop_timer *expiry; /* NULL: the token never ends */
+    int64_t expires_ms;
+    TAILQ_ENTRY(attachment) entry;
+    char client_id[CONTROL_MAX_CLIENT_ID + 1];
+    char session_id[SESSION_ID_TEXT];
+    char instance[CONTROL_INSTANCE];
+};
+
+/* What is known of a client id; it stays, with its bridges, for stale-service-age after the
+ * session has ended. */
+struct client_record {
+    uint32_t magic;
+    struct server *server;
+    UT_hash_handle hh;
+    char id[CONTROL_MAX_CLIENT_ID + 1];
+    struct attachment *attachment; /* NULL: gone */
+    char last_instance[CONTROL_INSTANCE];
+    uint64_t gone_ms;
+    TAILQ_ENTRY(client_record) gone_entry; /* while attachment is NULL */
+    struct bridge_list bridges;
+    size_t bridge_count;
+    struct registration *registrations; /* one per registrar */
+    bool withdrawing;
+};
+
+struct client_record *clients_find(struct server *server, const char *id);
+/* The record of an id, made when there is none. NULL: out of memory or too many. */
+struct client_record *clients_get(struct server *server, const char *id);
+/*
+ * Admits the client that registered: ends an older session of its id, opens the bridges,
+ * answers with register_ack and begins the session, which takes over the link. Returns 0, or
+ * the code for an error control in *ret_code, with the link untouched.
+ */
+int clients_register(struct server *server, struct burrow_link *link, const struct control *reg,
+                     int64_t expires_ms, const char **ret_code, const char **ret_message);
+/* The right of this client has not ended. */
+bool attachment_may_open(const struct attachment *attachment);
+void clients_sweep(struct server *server, uint64_t now_ms);
+/* The registries know nothing of it any more: frees a record that is gone. */
+void clients_withdrawn(struct client_record *record);
+void clients_close_sessions(struct server *server);
+void clients_destroy(struct server *server);
+
+/* ---- bridges.c ---- */
+/* A listener for one service of a client. It stays for the record's life, so that its port
+ * does; without a session, or without the service in it, connections are reset. */
+struct bridge {
+    uint32_t magic;
+    struct client_record *record;
+    TAILQ_ENTRY(bridge) entry;
+    struct acceptor acceptor; /* closed when bridges are off */
+    bool active;              /* the present session has the service */
+    uint16_t service_id;
+    uint64_t idle_ms; /* since when it is not active */
+    char name[64];
+    char target[256];
+};
+
+/* Makes the record's bridges those of the registered services and fills ack's services. */
+void bridges_apply(struct client_record *record, const struct control *reg, struct control *ack);
+void bridges_deactivate(struct client_record *record);
+/* Closes those that have not been active since before_ms. */
+void bridges_sweep(struct client_record *record, uint64_t before_ms);
+void bridges_close(struct client_record *record);
+struct bridge *bridges_find(struct client_record *record, const char *name);
+/* HOST:PORT, or "" for a bridge without a listener. */
+const char *bridge_address(const struct bridge *bridge, char buf[ADDRESS_TEXT]);
+
+/* ---- registrar.c ---- */
+int registrars_create(struct server *server);
+void registrars_start(struct server *server); /* asks what an earlier life left published */
+void registrars_stop(struct server *server);  /* cancels what is under way */
+void registrars_destroy(struct server *server);
+int registrations_create(struct client_record *record);
+void registrations_destroy(struct client_record *record);
+void registrations_publish(struct client_record *record);
+/* clients_withdrawn follows, perhaps at once. */
+void registrations_withdraw(struct client_record *record);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sockets at which clients and operators knock, and which transport serves each. */
+#include "server/internal.h"
+
+#include "base/object.h"
+
+#include <string.h>
+
+static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
+{
+    struct listener *listener = arg;
+    must_be(listener->server, SERVER_MAGIC);
+    listener->server->stats.accepted[listener->role == BURROW_ROLE_ADMIN]++;
+    handshake_begin(listener, fd, peer);
+}
+
+static const struct link_transport *transport_named(const struct server *server, const char *name)
+{
+    for (size_t i = 0; i < server->transport_count; i++)
+        if (strcmp(server->transports[i].name, name) == 0)
+            return &server->transports[i];
+    return NULL;
+}
+
+static const struct link_transport *transport_http(const struct server *server)
+{
+    const struct link_transport *t = transport_named(server, "transport-ws");
+    for (size_t i = 0; t == NULL && i < server->transport_count; i++)
+        if (server->transports[i].ops->flags & BURROW_TRANSPORT_HTTP)
+            t = &server->transports[i];
+    return t;
+}
+
+static int open_one(struct server *server, const struct link_transport *transport, uint32_t role,
+                    const char *flag, const char *variable, const char *text, struct error *err)
+{
+    struct endpoint ep;
+    if (endpoint_parse(text, ENDPOINT_ANY_PORT | ENDPOINT_NO_HOST, &ep, err) != BURROW_OK)
+        return error_prefix(err, "--%s (%s)", flag, variable);
+    struct listener *l = server->listeners;
+    while (l->transport != NULL)
+        must(++l < server->listeners + MAX_LISTENERS);
+    l->server = server;
+    l->role = role;
+    if (acceptor_open(&l->acceptor, &server->guard, ep.host, ep.port, on_accepted, l, err) !=
+        BURROW_OK)
+        return error_prefix(err, "--%s (%s)", flag, variable);
+    l->transport = transport;
+    char addr[ADDRESS_TEXT];
+    log_at(server->log, BURROW_LOG_INFO, "listening",
+           burrow_str("role", role == BURROW_ROLE_ADMIN ? "admin" : "main"),
+           burrow_str("addr", address_format(&l->acceptor.local, addr)),
+           burrow_str("transport", transport->name));
+    return BURROW_OK;
+}
+
+int listeners_open(struct server *server, struct error *err)
+{
+    const struct server_options *o = server->options;
+    const struct link_transport *http = transport_http(server);
+    const struct link_transport *tls = transport_named(server, "transport-tls");
+    int rc = BURROW_OK;
+
+    if (o->tls_addr != NULL && tls == NULL)
+        return error_set(err, BURROW_EINVAL,
+                         "--tls-addr (BURROW_TLS_ADDR): needs the plugin transport-tls, which is "
+                         "not in use");
+    if (o->admin_addr != NULL && http == NULL)
+        return error_set(err, BURROW_EINVAL,
+                         "--admin-addr (BURROW_ADMIN_ADDR): needs a transport plugin that speaks "
+                         "HTTP, such as transport-ws; none is in use");
+    if (http == NULL && o->tls_addr == NULL)
+        return error_set(err, BURROW_EINVAL,
+                         "nothing to listen at: use the plugin transport-ws, or transport-tls "
+                         "with --tls-addr (BURROW_TLS_ADDR)");
+    if (http != NULL)
+        rc = open_one(server, http, BURROW_ROLE_MAIN, "server-addr", "BURROW_SERVER_ADDR",
+                      o->server_addr, err);
+    if (rc == BURROW_OK && o->tls_addr != NULL)
+        rc = open_one(server, tls, BURROW_ROLE_MAIN, "tls-addr", "BURROW_TLS_ADDR", o->tls_addr,
+                      err);
+    if (rc == BURROW_OK && o->admin_addr != NULL)
+        rc = open_one(server, http, BURROW_ROLE_ADMIN, "admin-addr", "BURROW_ADMIN_ADDR",
+                      o->admin_addr, err);
+    return rc;
+}
+
+void listeners_close(struct server *server)
+{
+    for (int i = 0; i < MAX_LISTENERS; i++)
+        acceptor_close(&server->listeners[i].acceptor);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The option table of `burrow server`. */
+#include "server/options.h"
+
+#include "base/address.h"
+#include "config/option.h"
+
+#include <stddef.h>
+
+#define S struct server_options
+#define SECOND 1000
+#define HOUR (3600 * SECOND)
+#define DAY (24 * HOUR)
+
+/* clang-format off */
+const struct burrow_option server_option_table[] = {
+    BURROW_OPTION_STRING(S, server_addr, "server-addr", ":8080", "HOST:PORT", 0, NULL,
+        "where to listen for HTTP and WebSocket clients; port 0 takes any free one"),
+    BURROW_OPTION_STRING(S, tls_addr, "tls-addr", NULL, "HOST:PORT", 0, NULL,
+        "where to listen for raw TLS clients (tls:// URLs)"),
+    BURROW_OPTION_STRING(S, admin_addr, "admin-addr", NULL, "HOST:PORT", 0, NULL,
+        "serve metrics, health and the client API here; the public port keeps /ws and /healthz"),
+    BURROW_OPTION_STRING(S, bridge_host, "bridge-host", "127.0.0.1", "HOST", OPTION_EMPTY_IS_VALUE,
+        NULL, "address that bridge listeners bind; an empty value turns bridges off"),
+    BURROW_OPTION_STRING(S, enable_client_api, "enable-client-api", "auto", "WHEN", 0,
+        "auto|true|false",
+        "who may ask /api/clients: local peers and holders of the API token, everyone, nobody"),
+    BURROW_OPTION_SECRET(S, api_token, "api-token", "TOKEN", 0,
+        "bearer token that opens /api/clients"),
+    BURROW_OPTION_DURATION(S, heartbeat_interval, "heartbeat-interval", "10s", 0, 100, HOUR,
+        "how long a quiet connection is left alone before it is asked for a sign of life"),
+    BURROW_OPTION_DURATION(S, heartbeat_timeout, "heartbeat-timeout", "30s", 0, 200, DAY,
+        "how long a connection may be silent before it counts as dead"),
+    BURROW_OPTION_DURATION(S, sweep_interval, "sweep-interval", "1m", 0, 100, DAY,
+        "how often to look for clients that are gone"),
+    BURROW_OPTION_DURATION(S, stale_service_age, "stale-service-age", "10m", 0, 100,
+        (int64_t)365 * DAY, "how long the bridge and the services of a client that is gone are kept"),
+    BURROW_OPTION_INT(S, max_clients, "max-clients", "10000", "COUNT", 0, 1, 1000000,
+        "clients connected at once"),
+    BURROW_OPTION_INT(S, max_streams, "max-streams", "1024", "COUNT", 0, 1, 65536,
+        "streams of one client at once"),
+    BURROW_OPTION_BYTES(S, buffer_limit, "buffer-limit", "128MiB", 0, 1 << 20, (int64_t)1 << 40,
+        "bytes that all clients together may have under way to this process"),
+    BURROW_OPTION_BOOL(S, token_in_register, "token-in-register", "false", 0,
+        "let clients without an Authorization header in; their register frame must carry a token"),
+    BURROW_OPTION_END,
+};
+/* clang-format on */
+
+static int check_address(const char *flag, const char *variable, const char *text,
+                         struct error *err)
+{
+    struct endpoint ep;
+    if (text == NULL)
+        return BURROW_OK;
+    if (endpoint_parse(text, ENDPOINT_ANY_PORT | ENDPOINT_NO_HOST, &ep, err) != BURROW_OK)
+        return error_prefix(err, "--%s (%s)", flag, variable);
+    return BURROW_OK;
+}
+
+int server_options_check(const struct server_options *options, struct error *err)
+{
+    int rc = check_address("server-addr", "BURROW_SERVER_ADDR", options->server_addr, err);
+    if (rc == BURROW_OK)
+        rc = check_address("tls-addr", "BURROW_TLS_ADDR", options->tls_addr, err);
+    if (rc == BURROW_OK)
+        rc = check_address("admin-addr", "BURROW_ADMIN_ADDR", options->admin_addr, err);
+    if (rc != BURROW_OK)
+        return rc;
+    if (options->heartbeat_timeout <= options->heartbeat_interval)
+        return error_set(err, BURROW_EINVAL,
+                         "--heartbeat-timeout (BURROW_HEARTBEAT_TIMEOUT): %lldms is not longer "
+                         "than --heartbeat-interval (%lldms)",
+                         (long long)options->heartbeat_timeout,
+                         (long long)options->heartbeat_interval);
+    return BURROW_OK;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of `burrow server` that belong to the core, and the rules between them. */
+#ifndef SERVER_OPTIONS_H
+#define SERVER_OPTIONS_H
+
+#include "base/error.h"
+
+struct server_options {
+    const char *server_addr, *tls_addr, *admin_addr; /* tls, admin: NULL when unset */
+    const char *bridge_host;                         /* "" or NULL: no bridges */
+    const char *enable_client_api;                   /* "auto", "true", "false" */
+    struct burrow_secret api_token;
+    int64_t heartbeat_interval, heartbeat_timeout; /* ms */
+    int64_t sweep_interval, stale_service_age;     /* ms */
+    int64_t max_clients, max_streams;
+    int64_t buffer_limit; /* bytes */
+    uint8_t token_in_register;
+};
+
+extern const struct burrow_option server_option_table[];
+
+/* Looks over what a table cannot say: addresses that parse, a timeout longer than the
+ * interval. err has the form "--flag (BURROW_FLAG): …". */
+int server_options_check(const struct server_options *options, struct error *err);
+
+#endif

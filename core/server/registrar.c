@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tells the registries which clients are there. Per client and registry there is one wish
+ * (published, or not) and at most one operation under way; whatever fails is tried again
+ * with a growing, jittered pause, and tunnels never wait for it.
+ */
+#include "server/internal.h"
+
+#include "base/object.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define REGISTRAR_MAGIC 0x52475230u
+#define REGISTRATION_MAGIC 0x52474e30u
+#define RETRY_FIRST_MS 1000u
+#define RETRY_MAX_MS 60000u
+
+enum wish { NOTHING, PUBLISHED, WITHDRAWN };
+
+struct registrar {
+    uint32_t magic;
+    struct server *server;
+    const struct burrow_registry_ops *ops;
+    void *self;
+    const char *name;
+    struct ticket_pool *tickets;
+    struct ticket *listing; /* list is under way */
+};
+
+struct registration {
+    uint32_t magic;
+    struct registrar *registrar;
+    struct client_record *record;
+    enum wish wish, doing; /* doing: of the operation under way */
+    bool settled;          /* the wish has come true */
+    struct ticket *ticket; /* the operation under way */
+    uint32_t failures;
+    int32_t result;
+    struct loop_timer *timer; /* until the next try */
+    struct loop_task task;    /* after an operation */
+};
+
+/* ---- operations ---- */
+
+static void publish(struct registration *r)
+{
+    struct burrow_published_service services[CONTROL_MAX_SERVICES];
+    struct burrow_publication publication = {.size = sizeof publication,
+                                             .client_id = r->record->id};
+    const struct bridge *b;
+    memset(services, 0, sizeof services);
+    TAILQ_FOREACH(b, &r->record->bridges, entry)
+    {
+        if (!b->active || b->acceptor.magic == 0 ||
+            publication.service_count == CONTROL_MAX_SERVICES)
+            continue;
+        services[publication.service_count++] = (struct burrow_published_service){
+            .size = sizeof *services,
+            .bridge_port = b->acceptor.local.port,
+            .name = b->name,
+            .target = b->target,
+        };
+    }
+    publication.services = services;
+    r->registrar->ops->publish(r->registrar->self, (struct burrow_registry_op *)(void *)r->ticket,
+                               &publication);
+}
+
+static void start(struct registration *r)
+{
+    if (r->ticket != NULL || r->wish == NOTHING || r->settled)
+        return;
+    r->ticket = ticket_issue(r->registrar->tickets, r);
+    if (r->ticket == NULL) {
+        loop_timer_set(r->timer, RETRY_MAX_MS);
+        return;
+    }
+    r->doing = r->wish;
+    r->settled = true; /* until another wish comes meanwhile, or it fails */
+    if (r->doing == PUBLISHED)
+        publish(r);
+    else
+        r->registrar->ops->withdraw(r->registrar->self,
+                                    (struct burrow_registry_op *)(void *)r->ticket, r->record->id);
+}
+
+static void on_retry(void *arg)
+{
+    struct registration *r = arg;
+    must_be(r, REGISTRATION_MAGIC);
+    start(r);
+}
+
+/* Full jitter, and never less than half a second. */
+static uint64_t pause_ms(uint32_t failures)
+{
+    uint64_t limit = RETRY_FIRST_MS;
+    for (uint32_t i = 1; i < failures && limit < RETRY_MAX_MS; i++)
+        limit *= 2;
+    if (limit > RETRY_MAX_MS)
+        limit = RETRY_MAX_MS;
+    uint32_t random = 0;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
+        random = UINT32_MAX / 2;
+    return RETRY_FIRST_MS / 2 + limit * random / UINT32_MAX;
+}
+
+static bool all_withdrawn(const struct client_record *record)
+{
+    for (size_t i = 0; i < record->server->registrar_count; i++) {
+        const struct registration *r = &record->registrations[i];
+        if (r->wish != WITHDRAWN || !r->settled || r->ticket != NULL)
+            return false;
+    }
+    return true;
+}
+
+/* An operation has ended: try again, go on to a newer wish, or rest. */
+static void on_finished(void *arg)
+{
+    struct registration *r = arg;
+    must_be(r, REGISTRATION_MAGIC);
+    if (r->result < 0) {
+        r->failures++;
+        if (r->doing == r->wish)
+            r->settled = false;
+        loop_timer_set(r->timer, pause_ms(r->failures));
+        return;
+    }
+    r->failures = 0;
+    if (!r->settled)
+        start(r);
+    else if (r->record->withdrawing && all_withdrawn(r->record))
+        clients_withdrawn(r->record);
+}
+
+/* ---- the host table ---- */
+
+static void on_done(struct burrow_registry_op *name, int32_t result, const char *reason)
+{
+    const struct ticket *ticket = (const struct ticket *)(const void *)name;
+    struct registrar *registrar = ticket_keeper(ticket);
+    must_be(registrar, REGISTRAR_MAGIC);
+    void *owner = ticket_owner(ticket);
+    const struct log *log = registrar->server->log;
+    if (owner == NULL) {
+        log_at(log, BURROW_LOG_WARN, "plugin_fault", burrow_str("plugin", registrar->name),
+               burrow_str("what", "an operation was finished twice or after its cancellation"));
+        return;
+    }
+    struct client_record *record = NULL;
+    if (owner == registrar) {
+        ticket_retire(registrar->listing);
+        registrar->listing = NULL;
+    } else {
+        struct registration *r = owner;
+        must_be(r, REGISTRATION_MAGIC);
+        record = r->record;
+        ticket_retire(r->ticket);
+        r->ticket = NULL;
+        r->result = result;
+        loop_task_schedule(registrar->server->loop, &r->task);
+    }
+    if (result < 0)
+        log_at(log, BURROW_LOG_WARN, "registry_failed", burrow_str("plugin", registrar->name),
+               burrow_str("client", record != NULL ? record->id : ""),
+               burrow_str("reason", reason != NULL ? reason : ""));
+}
+
+/* Left from an earlier life: it counts as gone since now, so that the sweep withdraws it
+ * unless the client comes back before. */
+static void on_listed(struct burrow_registry_op *name, const char *client_id)
+{
+    const struct ticket *ticket = (const struct ticket *)(const void *)name;
+    struct registrar *registrar = ticket_keeper(ticket);
+    must_be(registrar, REGISTRAR_MAGIC);
+    if (ticket_owner(ticket) == registrar && client_id != NULL &&
+        strlen(client_id) <= CONTROL_MAX_CLIENT_ID)
+        clients_get(registrar->server, client_id);
+}
+
+static const struct burrow_registry_host registry_host = {
+    .size = sizeof(struct burrow_registry_host),
+    .done = on_done,
+    .listed = on_listed,
+};
+
+/* ---- wishes ---- */
+
+static void want(struct client_record *record, enum wish wish)
+{
+    for (size_t i = 0; i < record->server->registrar_count; i++) {
+        struct registration *r = &record->registrations[i];
+        r->wish = wish;
+        r->settled = false;
+        r->failures = 0;
+        loop_timer_stop(r->timer);
+        start(r);
+    }
+}
+
+void registrations_publish(struct client_record *record)
+{
+    want(record, PUBLISHED);
+}
+
+void registrations_withdraw(struct client_record *record)
+{
+    if (record->server->registrar_count == 0) {
+        clients_withdrawn(record);
+        return;
+    }
+    want(record, WITHDRAWN);
+}
+
+int registrations_create(struct client_record *record)
+{
+    struct server *server = record->server;
+    if (server->registrar_count == 0)
+        return BURROW_OK;
+    record->registrations = calloc(server->registrar_count, sizeof *record->registrations);
+    if (record->registrations == NULL)
+        return BURROW_ENOMEM;
+    for (size_t i = 0; i < server->registrar_count; i++) {
+        struct registration *r = &record->registrations[i];
+        r->magic = REGISTRATION_MAGIC;
+        r->registrar = &server->registrars[i];
+        r->record = record;
+        loop_task_init(&r->task, LOOP_PHASE_OUTPUT, on_finished, r);
+        r->timer = loop_timer_create(server->loop, on_retry, r);
+        if (r->timer == NULL) {
+            registrations_destroy(record);
+            return BURROW_ENOMEM;
+        }
+    }
+    return BURROW_OK;
+}
+
+static void cancel(struct registration *r)
+{
+    if (r->ticket == NULL)
+        return;
+    struct ticket *ticket = r->ticket;
+    ticket_retire(ticket);
+    r->ticket = NULL;
+    if (r->registrar->ops->cancel != NULL)
+        r->registrar->ops->cancel(r->registrar->self, (struct burrow_registry_op *)(void *)ticket);
+}
+
+void registrations_destroy(struct client_record *record)
+{
+    for (size_t i = 0; record->registrations != NULL && i < record->server->registrar_count; i++) {
+        struct registration *r = &record->registrations[i];
+        if (r->magic == 0)
+            break; /* half built */
+        cancel(r);
+        loop_task_cancel(record->server->loop, &r->task);
+        loop_timer_destroy(r->timer);
+        r->magic = 0;
+    }
+    free(record->registrations);
+    record->registrations = NULL;
+}
+
+/* ---- registrars ---- */
+
+int registrars_create(struct server *server)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < server->config.instance_count; i++)
+        count += instance_kind(server->config.instances[i]) == BURROW_KIND_REGISTRY;
+    if (count == 0)
+        return BURROW_OK;
+    server->registrars = calloc(count, sizeof *server->registrars);
+    if (server->registrars == NULL)
+        return BURROW_ENOMEM;
+    for (size_t i = 0; i < server->config.instance_count; i++) {
+        struct instance *instance = server->config.instances[i];
+        if (instance_kind(instance) != BURROW_KIND_REGISTRY)
+            continue;
+        struct registrar *registrar = &server->registrars[server->registrar_count];
+        registrar->server = server;
+        registrar->ops = instance_ops(instance);
+        registrar->self = instance_self(instance);
+        registrar->name = instance_name(instance);
+        registrar->tickets = ticket_pool_create(server->loop, registrar);
+        if (registrar->tickets == NULL)
+            return BURROW_ENOMEM;
+        registrar->magic = REGISTRAR_MAGIC;
+        server->registrar_count++;
+        registrar->ops->bind(registrar->self, &registry_host);
+    }
+    return BURROW_OK;
+}
+
+void registrars_start(struct server *server)
+{
+    for (size_t i = 0; i < server->registrar_count; i++) {
+        struct registrar *registrar = &server->registrars[i];
+        if (registrar->ops->list == NULL)
+            continue;
+        registrar->listing = ticket_issue(registrar->tickets, registrar);
+        if (registrar->listing != NULL)
+            registrar->ops->list(registrar->self,
+                                 (struct burrow_registry_op *)(void *)registrar->listing);
+    }
+}
+
+void registrars_stop(struct server *server)
+{
+    struct client_record *record, *next;
+    HASH_ITER(hh, server->clients, record, next)
+    {
+        for (size_t i = 0; i < server->registrar_count; i++) {
+            loop_timer_stop(record->registrations[i].timer);
+            cancel(&record->registrations[i]);
+        }
+    }
+    for (size_t i = 0; i < server->registrar_count; i++) {
+        struct registrar *registrar = &server->registrars[i];
+        struct ticket *ticket = registrar->listing;
+        if (ticket == NULL)
+            continue;
+        registrar->listing = NULL;
+        ticket_retire(ticket);
+        if (registrar->ops->cancel != NULL)
+            registrar->ops->cancel(registrar->self, (struct burrow_registry_op *)(void *)ticket);
+    }
+}
+
+void registrars_destroy(struct server *server)
+{
+    for (size_t i = 0; i < server->registrar_count; i++) {
+        ticket_pool_destroy(server->registrars[i].tickets);
+        server->registrars[i].magic = 0;
+    }
+    free(server->registrars);
+    server->registrars = NULL;
+    server->registrar_count = 0;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the server answers over HTTP; a transport carries the requests. Health and metrics
+ * for operators, and /api/clients/ID/bridge-addr for whoever may know a bridge's address.
+ */
+#include "server/routes.h"
+
+#include "base/object.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define TEXT_PLAIN "text/plain; charset=utf-8"
+#define API_PREFIX "/api/clients/"
+#define API_SUFFIX "/bridge-addr"
+
+static void answer_text(struct route_answer *ret, uint32_t status, const char *text)
+{
+    ret->status = status;
+    ret->content_type = TEXT_PLAIN;
+    ret->body = strdup(text);
+    ret->len = ret->body != NULL ? strlen(text) : 0;
+}
+
+/* ---- the client API ---- */
+
+/* Takes the same time for every wrong token of the right length. */
+static bool token_matches(const struct burrow_secret *token, const char *authorization)
+{
+    if (token->data == NULL || authorization == NULL ||
+        strncasecmp(authorization, "Bearer ", 7) != 0)
+        return false;
+    const char *shown = authorization + 7;
+    shown += strspn(shown, " ");
+    if (strlen(shown) != token->len)
+        return false;
+    unsigned difference = 0;
+    for (size_t i = 0; i < token->len; i++)
+        difference |= (unsigned)((uint8_t)shown[i] ^ token->data[i]);
+    return difference == 0;
+}
+
+/* The status for somebody who asks the client API: 200 goes on. */
+static uint32_t api_policy(const struct server_options *o, const struct burrow_http *request)
+{
+    bool has_token = o->api_token.data != NULL && o->api_token.len > 0;
+    if (strcmp(o->enable_client_api, "false") == 0)
+        return 404;
+    if (has_token && token_matches(&o->api_token, request->authorization))
+        return 200;
+    if (strcmp(o->enable_client_api, "true") == 0)
+        return has_token ? 401 : 200;
+    if (request->flags & BURROW_HTTP_TRUSTED_PEER)
+        return 200;
+    return has_token ? 401 : 404;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* The value of `name` in a query, percent-decoded; false when it is not there or does not
+ * fit. */
+static bool query_value(const char *query, const char *name, char *ret, size_t size)
+{
+    size_t name_len = strlen(name);
+    for (const char *p = query; *p != '\0'; p += *p == '&') {
+        size_t len = strcspn(p, "&");
+        const char *end = p + len;
+        if (len <= name_len || strncmp(p, name, name_len) != 0 || p[name_len] != '=') {
+            p = end;
+            continue;
+        }
+        size_t n = 0;
+        for (p += name_len + 1; p < end; p++) {
+            char c = *p == '+' ? ' ' : *p;
+            if (c == '%') {
+                int high = end - p > 2 ? hex_digit(p[1]) : -1,
+                    low = high < 0 ? -1 : hex_digit(p[2]);
+                if (low < 0 || high * 16 + low == 0)
+                    return false;
+                c = (char)(high * 16 + low);
+                p += 2;
+            }
+            if (n + 1 >= size)
+                return false;
+            ret[n++] = c;
+        }
+        ret[n] = '\0';
+        return true;
+    }
+    return false;
+}
+
+static const struct bridge *choose_bridge(struct client_record *record, const char *query)
+{
+    char name[64];
+    if (query_value(query, "service", name, sizeof name))
+        return bridges_find(record, name);
+    const struct bridge *b;
+    TAILQ_FOREACH(b, &record->bridges, entry)
+    {
+        if (b->active)
+            return b;
+    }
+    return NULL;
+}
+
+static void answer_bridge(struct server *server, const struct burrow_http *request, const char *id,
+                          struct route_answer *ret)
+{
+    struct client_record *record = clients_find(server, id);
+    if (record == NULL || record->attachment == NULL) {
+        answer_text(ret, 404, "client not found\n");
+        return;
+    }
+    const struct bridge *b = choose_bridge(record, request->query != NULL ? request->query : "");
+    char addr[ADDRESS_TEXT] = "";
+    if (b == NULL || !b->active || bridge_address(b, addr)[0] == '\0') {
+        answer_text(ret, 404, "no bridge listener\n");
+        return;
+    }
+    answer_text(ret, 200, addr);
+}
+
+/* True when the path is one of the client API's; a client id may itself hold a slash. */
+static bool api_client(const char *path, char id[CONTROL_MAX_CLIENT_ID + 1])
+{
+    size_t prefix = strlen(API_PREFIX), suffix = strlen(API_SUFFIX), len = strlen(path);
+    if (len <= prefix + suffix || strncmp(path, API_PREFIX, prefix) != 0 ||
+        strcmp(path + len - suffix, API_SUFFIX) != 0)
+        return false;
+    size_t n = len - prefix - suffix;
+    if (n > CONTROL_MAX_CLIENT_ID)
+        return false;
+    memcpy(id, path + prefix, n);
+    id[n] = '\0';
+    return true;
+}
+
+static void answer_api(struct server *server, const struct burrow_http *request,
+                       struct route_answer *ret)
+{
+    char id[CONTROL_MAX_CLIENT_ID + 1];
+    switch (api_policy(server->options, request)) {
+    case 200:
+        if (api_client(request->path, id)) {
+            answer_bridge(server, request, id, ret);
+            return;
+        }
+        break;
+    case 401:
+        answer_text(ret, 401, "unauthorized\n");
+        return;
+    default:
+        break;
+    }
+    answer_text(ret, 404, "not found\n");
+}
+
+/* ---- all routes ---- */
+
+static void answer_metrics(struct server *server, struct route_answer *ret)
+{
+    ret->body = metrics_text(server, &ret->len);
+    if (ret->body == NULL) {
+        answer_text(ret, 500, "out of memory\n");
+        return;
+    }
+    ret->status = 200;
+    ret->content_type = "text/plain; version=0.0.4; charset=utf-8";
+}
+
+void routes_answer(struct server *server, const struct burrow_http *request,
+                   struct route_answer *ret)
+{
+    const char *path = request->path;
+    /* With an admin address the public one keeps only what strangers need. */
+    bool full = server->options->admin_addr == NULL || request->role == BURROW_ROLE_ADMIN;
+    if (strcmp(path, "/healthz") == 0)
+        answer_text(ret, 200, "ok");
+    else if (full && strcmp(path, "/livez") == 0)
+        answer_text(ret, 200, "ok");
+    else if (full && strcmp(path, "/readyz") == 0)
+        answer_text(ret, server->started && !server->stopping ? 200 : 503,
+                    server->started && !server->stopping ? "ok" : "not ready\n");
+    else if (full && strcmp(path, "/metrics") == 0)
+        answer_metrics(server, ret);
+    else if (full && strncmp(path, "/api/", 5) == 0)
+        answer_api(server, request, ret);
+    else
+        answer_text(ret, 404, "not found\n");
+}

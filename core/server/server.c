@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns the parts of the server and takes them up and down in order. */
+#include "server/internal.h"
+
+#include "base/object.h"
+
+#include <stdlib.h>
+
+static void on_sweep(void *arg)
+{
+    struct server *server = arg;
+    must_be(server, SERVER_MAGIC);
+    clients_sweep(server, loop_now_ms(server->loop));
+    loop_timer_set(server->sweep_timer, (uint64_t)server->options->sweep_interval);
+}
+
+/* ---- plugins ---- */
+
+static size_t count_kind(const struct server *server, uint32_t kind)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < server->config.instance_count; i++)
+        n += instance_kind(server->config.instances[i]) == kind;
+    return n;
+}
+
+static int bind_transports(struct server *server, struct error *err)
+{
+    size_t n = count_kind(server, BURROW_KIND_TRANSPORT);
+    if (n == 0)
+        return error_set(err, BURROW_EINVAL,
+                         "no transport plugin is in use: name one, such as --plugin transport-ws");
+    server->transports = calloc(n, sizeof *server->transports);
+    if (server->transports == NULL)
+        return error_set(err, BURROW_ENOMEM, "out of memory");
+    for (size_t i = 0; i < server->config.instance_count; i++) {
+        struct instance *instance = server->config.instances[i];
+        if (instance_kind(instance) != BURROW_KIND_TRANSPORT)
+            continue;
+        struct link_transport *t = &server->transports[server->transport_count++];
+        t->ops = instance_ops(instance);
+        t->self = instance_self(instance);
+        t->loop = server->loop;
+        t->log = server->log;
+        t->name = instance_name(instance);
+        t->ops->bind(t->self, &link_transport_host);
+    }
+    return BURROW_OK;
+}
+
+static int make_chain(struct server *server, struct error *err)
+{
+    size_t n = count_kind(server, BURROW_KIND_AUTH), at = 0;
+    if (n == 0)
+        return error_set(err, BURROW_EINVAL,
+                         "no auth plugin is in use: give a key, such as --jwt-hmac-secret "
+                         "(BURROW_JWT_HMAC_SECRET), or let everyone in with --plugin auth-none");
+    struct auth_member *members = calloc(n, sizeof *members);
+    if (members == NULL)
+        return error_set(err, BURROW_ENOMEM, "out of memory");
+    for (size_t i = 0; i < server->config.instance_count; i++) {
+        struct instance *instance = server->config.instances[i];
+        if (instance_kind(instance) == BURROW_KIND_AUTH)
+            members[at++] = (struct auth_member){.ops = instance_ops(instance),
+                                                 .self = instance_self(instance),
+                                                 .name = instance_name(instance)};
+    }
+    int rc = auth_chain_create(server->loop, server->log, members, n, &server->chain);
+    free(members);
+    return rc == BURROW_OK ? rc : error_set(err, rc, "out of memory");
+}
+
+/* ---- life ---- */
+
+static void on_sessions_ended(void *arg);
+
+int server_create(const struct server_config *config, struct server **ret, struct error *err)
+{
+    int rc = server_options_check(config->options, err);
+    if (rc != BURROW_OK)
+        return rc;
+    struct server *server = calloc(1, sizeof *server);
+    if (server == NULL)
+        return error_set(err, BURROW_ENOMEM, "out of memory");
+    server->magic = SERVER_MAGIC;
+    server->config = *config;
+    server->options = config->options;
+    server->loop = config->loop;
+    server->log = config->log;
+    server->budget.limit = (uint64_t)config->options->buffer_limit;
+    TAILQ_INIT(&server->pending_main.list);
+    TAILQ_INIT(&server->pending_admin.list);
+    TAILQ_INIT(&server->gone);
+    TAILQ_INIT(&server->sessions);
+    server->sweep_timer = loop_timer_create(server->loop, on_sweep, server);
+    server->stop_timer = loop_timer_create(server->loop, on_sessions_ended, server);
+    if (server->sweep_timer == NULL || server->stop_timer == NULL ||
+        accept_guard_init(&server->guard, server->loop, server->log) != BURROW_OK)
+        rc = error_set(err, BURROW_ENOMEM, "out of memory");
+    if (rc == BURROW_OK)
+        rc = make_chain(server, err);
+    if (rc == BURROW_OK)
+        rc = bind_transports(server, err);
+    if (rc == BURROW_OK && registrars_create(server) != BURROW_OK)
+        rc = error_set(err, BURROW_ENOMEM, "out of memory");
+    if (rc != BURROW_OK) {
+        server_destroy(server);
+        return rc;
+    }
+    *ret = server;
+    return BURROW_OK;
+}
+
+int server_start(struct server *server, struct error *err)
+{
+    must_be(server, SERVER_MAGIC);
+    int rc = listeners_open(server, err);
+    if (rc != BURROW_OK)
+        return rc;
+    server->started = true;
+    loop_timer_set(server->sweep_timer, (uint64_t)server->options->sweep_interval);
+    registrars_start(server);
+    return BURROW_OK;
+}
+
+/* Sessions have said good-bye and told their ends by now. */
+static void on_sessions_ended(void *arg)
+{
+    struct server *server = arg;
+    must_be(server, SERVER_MAGIC);
+    clients_destroy(server);
+    server->config.stopped(server->config.arg);
+}
+
+void server_stop(struct server *server, const char *signal)
+{
+    must_be(server, SERVER_MAGIC);
+    if (server->stopping) {
+        loop_timer_set(server->stop_timer, 0);
+        return;
+    }
+    server->stopping = true;
+    log_at(server->log, BURROW_LOG_INFO, "stopping", burrow_str("signal", signal));
+    loop_timer_stop(server->sweep_timer);
+    listeners_close(server);
+    handshake_drop_all(server, "the server is stopping");
+    registrars_stop(server);
+    clients_close_sessions(server);
+    /* The links take their leave below the transports, which are waited for when they stop;
+     * here only the turn must end on which sessions tell their ends. */
+    loop_timer_set(server->stop_timer, 1);
+}
+
+void server_destroy(struct server *server)
+{
+    if (server == NULL)
+        return;
+    must_be(server, SERVER_MAGIC);
+    listeners_close(server);
+    handshake_drop_all(server, "the server is stopping");
+    clients_destroy(server);
+    registrars_destroy(server);
+    auth_chain_destroy(server->chain);
+    accept_guard_finish(&server->guard);
+    loop_timer_destroy(server->sweep_timer);
+    loop_timer_destroy(server->stop_timer);
+    free(server->transports);
+    server->magic = 0;
+    free(server);
+}
