@@ -33,6 +33,7 @@ struct fake_host {
         char text[256];
     } log[FAKE_LOG_LINES]; /* a ring */
     unsigned log_count;
+    int64_t metrics[16]; /* sums of metric_add by index */
 
     /* Called at the end of every turn (a test's links flush here); may be NULL. */
     void (*end_of_turn)(void *arg);

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a connection comes about: an accepted descriptor or a dialled address, then the TLS
+ * handshake without blocking, under one deadline, then the check that both sides mean
+ * burrow/2. Strangers that speak something else cost one line at debug level.
+ */
+#include "transport.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <openssl/err.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ADDRESS_TEXT 64
+
+static const char *format_address(const struct burrow_addr *addr, char buf[ADDRESS_TEXT])
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    int family = addr->family == 6 ? AF_INET6 : AF_INET;
+    if (addr->family == 0 || inet_ntop(family, addr->bytes, text, sizeof text) == NULL)
+        snprintf(buf, ADDRESS_TEXT, "a local peer");
+    else
+        snprintf(buf, ADDRESS_TEXT, addr->family == 6 ? "[%s]:%u" : "%s:%u", text,
+                 (unsigned)addr->port);
+    return buf;
+}
+
+static void handshake_failed(struct conn *conn, uint32_t code, const char *reason)
+{
+    const struct burrow_host *host = conn->transport->host;
+    host->metric_add(host->self, METRIC_HANDSHAKE_FAILURES, 1);
+    if (!conn->dialled) {
+        char peer[ADDRESS_TEXT];
+        burrow_log(host, BURROW_LOG_DEBUG, "no session with %s: %s",
+                   format_address(&conn->peer, peer), reason);
+        /* Closing a socket with unread bytes resets it, and the reset may overtake the alert
+         * that tells the peer what is wrong. */
+        uint8_t rest[16384];
+        (void)shutdown(conn->fd, SHUT_WR);
+        (void)recv(conn->fd, rest, sizeof rest, MSG_DONTWAIT);
+    }
+    conn_over(conn, code, reason);
+}
+
+static void handshake_done(struct conn *conn)
+{
+    const struct burrow_host *host = conn->transport->host;
+    if (!tls_has_alpn(conn->ssl, ALPN)) {
+        handshake_failed(conn, BURROW_CLOSE_TLS,
+                         conn->dialled ? "the server does not speak " ALPN " (ALPN)"
+                                       : "the client does not offer " ALPN " (ALPN)");
+        return;
+    }
+    host->metric_add(host->self, METRIC_HANDSHAKES, 1);
+    if (SSL_session_reused(conn->ssl))
+        host->metric_add(host->self, METRIC_RESUMPTIONS, 1);
+    conn_open(conn);
+}
+
+static void handshake(struct conn *conn)
+{
+    ERR_clear_error();
+    errno = 0;
+    int r = SSL_do_handshake(conn->ssl);
+    if (r == 1) {
+        handshake_done(conn);
+        return;
+    }
+    int system_error = errno;
+    int error = SSL_get_error(conn->ssl, r);
+    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+        int interest = error == SSL_ERROR_WANT_READ ? BURROW_READ : BURROW_WRITE;
+        if (conn->transport->host->rewatch(conn->watch, interest) != BURROW_OK)
+            handshake_failed(conn, BURROW_CLOSE_INTERNAL, "out of memory");
+        return;
+    }
+    char reason[TLS_REASON];
+    uint32_t code = tls_reason(conn->ssl, error, system_error, reason);
+    handshake_failed(conn, code, reason);
+}
+
+static void connect_done(struct conn *conn)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        error = errno;
+    if (error != 0) {
+        conn_over(conn, BURROW_CLOSE_UNREACHABLE, strerror(error));
+        return;
+    }
+    conn->stage = STAGE_HANDSHAKE;
+    handshake(conn);
+}
+
+static void on_ready(void *arg, int events)
+{
+    (void)events;
+    struct conn *conn = (struct conn *)arg;
+    must(conn != NULL && conn->magic == CONN_MAGIC);
+    if (conn->stage == STAGE_CONNECT)
+        connect_done(conn);
+    else if (conn->stage == STAGE_HANDSHAKE)
+        handshake(conn);
+    else if (conn->stage == STAGE_OVER)
+        conn_finish(conn);
+}
+
+static void on_deadline(void *arg)
+{
+    struct conn *conn = (struct conn *)arg;
+    must(conn != NULL && conn->magic == CONN_MAGIC);
+    conn->timer = NULL;
+    char reason[TLS_REASON];
+    if (conn->stage == STAGE_CONNECT) {
+        snprintf(reason, sizeof reason, "no connection within %u ms", (unsigned)conn->timeout_ms);
+        conn_over(conn, BURROW_CLOSE_UNREACHABLE, reason);
+    } else if (conn->stage == STAGE_HANDSHAKE) {
+        snprintf(reason, sizeof reason, "no TLS handshake within %u ms",
+                 (unsigned)conn->timeout_ms);
+        handshake_failed(conn, BURROW_CLOSE_TLS, reason);
+    }
+}
+
+/* A connection on fd, which it owns from now on, also when it fails. */
+static int conn_create(struct transport *transport, struct burrow_link *link, int fd, SSL_CTX *ctx,
+                       int interest, uint32_t timeout_ms, struct conn **ret)
+{
+    const struct burrow_host *host = transport->host;
+    struct conn *conn = (struct conn *)calloc(1, sizeof *conn);
+    if (conn == NULL) {
+        close(fd);
+        return BURROW_ENOMEM;
+    }
+    conn->magic = CONN_MAGIC;
+    conn->stage = STAGE_HANDSHAKE;
+    conn->transport = transport;
+    conn->link = link;
+    conn->fd = fd;
+    conn->reading = true;
+    conn->timeout_ms = timeout_ms;
+    conn->next = transport->conns;
+    if (conn->next != NULL)
+        conn->next->prev = conn;
+    transport->conns = conn;
+    ERR_clear_error();
+    conn->ssl = SSL_new(ctx);
+    if (conn->ssl != NULL && SSL_set_fd(conn->ssl, fd) == 1 &&
+        SSL_set_app_data(conn->ssl, conn) == 1)
+        conn->watch = host->watch(host->self, fd, interest, on_ready, conn);
+    if (conn->watch != NULL)
+        conn->timer = host->after(host->self, timeout_ms, on_deadline, conn);
+    if (conn->timer == NULL) {
+        conn_discard(conn);
+        return BURROW_ENOMEM;
+    }
+    *ret = conn;
+    return BURROW_OK;
+}
+
+static struct transport *transport_of(void *self)
+{
+    struct transport *transport = (struct transport *)self;
+    must(transport != NULL && transport->magic == TRANSPORT_MAGIC);
+    return transport;
+}
+
+int conn_accept(void *self, const struct burrow_accept *accept, struct burrow_link *link,
+                void **ret_conn)
+{
+    struct transport *transport = transport_of(self);
+    if (accept->role != BURROW_ROLE_MAIN || transport->server == NULL || transport->stopping) {
+        if (transport->server == NULL && !transport->said_no_certificate)
+            burrow_log(transport->host, BURROW_LOG_ERROR,
+                       "refusing connections: no certificate, give --tls-cert and --tls-key");
+        transport->said_no_certificate |= transport->server == NULL;
+        close(accept->fd);
+        return BURROW_EINVAL;
+    }
+    struct conn *conn;
+    int r = conn_create(transport, link, accept->fd, transport->server, BURROW_READ, HANDSHAKE_MS,
+                        &conn);
+    if (r < 0)
+        return r;
+    conn->peer = accept->peer;
+    SSL_set_accept_state(conn->ssl);
+    *ret_conn = conn;
+    return BURROW_OK;
+}
+
+static socklen_t to_sockaddr(const struct burrow_addr *addr, struct sockaddr_storage *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    if (addr->family == 4) {
+        struct sockaddr_in *in = (struct sockaddr_in *)(void *)ret;
+        in->sin_family = AF_INET;
+        in->sin_port = htons(addr->port);
+        memcpy(&in->sin_addr, addr->bytes, 4);
+        return sizeof *in;
+    }
+    if (addr->family != 6)
+        return 0;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)ret;
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(addr->port);
+    in6->sin6_scope_id = addr->scope;
+    memcpy(&in6->sin6_addr, addr->bytes, 16);
+    return sizeof *in6;
+}
+
+/* Readies ssl for the server: name, verification, and the session of last time. */
+static int prepare_client(struct conn *conn, const struct burrow_dial *dial)
+{
+    struct transport *transport = conn->transport;
+    conn->dialled = true;
+    conn->peer = dial->addr;
+    conn->port = dial->port;
+    conn->host = strdup(dial->host);
+    if (conn->host == NULL)
+        return BURROW_ENOMEM;
+    SSL_set_connect_state(conn->ssl);
+    int r = tls_client_name(conn->ssl, conn->host);
+    if (r < 0)
+        return r;
+    if (transport->session != NULL && transport->session_port == conn->port &&
+        strcmp(transport->session_host, conn->host) == 0 &&
+        SSL_SESSION_is_resumable(transport->session))
+        (void)SSL_set_session(conn->ssl, transport->session);
+    return BURROW_OK;
+}
+
+int conn_dial(void *self, const struct burrow_dial *dial, struct burrow_link *link, void **ret_conn)
+{
+    struct transport *transport = transport_of(self);
+    struct sockaddr_storage addr;
+    socklen_t size = to_sockaddr(&dial->addr, &addr);
+    if (strcmp(dial->scheme, "tls") != 0 || size == 0 || transport->stopping ||
+        strlen(dial->host) >= HOST_SIZE)
+        return BURROW_EINVAL;
+    int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return BURROW_EIO;
+    struct conn *conn;
+    uint32_t timeout_ms = dial->timeout_ms > 0 ? dial->timeout_ms : HANDSHAKE_MS;
+    int r = conn_create(transport, link, fd, transport->client, 0, timeout_ms, &conn);
+    if (r < 0)
+        return r;
+    conn->stage = STAGE_CONNECT;
+    r = prepare_client(conn, dial);
+    if (r < 0) {
+        conn_discard(conn);
+        return r;
+    }
+    if (transport->skip_verify)
+        burrow_log(transport->host, BURROW_LOG_WARN,
+                   "the certificate of %s is not verified (--tls-skip-verify)", conn->host);
+    if (connect(fd, (const struct sockaddr *)&addr, size) != 0 && errno != EINPROGRESS)
+        conn_over(conn, BURROW_CLOSE_UNREACHABLE, strerror(errno));
+    else if (transport->host->rewatch(conn->watch, BURROW_WRITE) != BURROW_OK)
+        conn_over(conn, BURROW_CLOSE_INTERNAL, "out of memory");
+    *ret_conn = conn;
+    return BURROW_OK;
+}
