@@ -4,7 +4,7 @@
  * struct burrow_option (burrow/plugin.h) describes. The core's own options use the same
  * tables as the plugins'.
  *
- * The upper half of burrow_option.flags is the host's; what a plugin sets there is ignored.
+ * The upper half of burrow_option.flags is the host's; a plugin that sets it is refused.
  */
 #ifndef CONFIG_OPTION_H
 #define CONFIG_OPTION_H

@@ -13,12 +13,14 @@ struct plugin;
 struct instance;
 
 /* Opens dir/NAME.so, or the file when `name` is an absolute path. Every refusal (missing,
- * not a plugin, other ABI, wrong kind or sizes, writable by others, loaded twice) is one
- * line in err that names the file. Objects are never unloaded. */
+ * not a plugin, other ABI, wrong kind or sizes, writable by others) is one line in err that
+ * names the file. Objects are never unloaded. */
 int plugin_open(const char *dir, const char *name, struct plugin **ret, struct error *err);
 /* The descriptor, read into a full-sized copy: fields the plugin is too old for are zero. */
 const struct burrow_plugin *plugin_descriptor(const struct plugin *plugin);
 const char *plugin_path(const struct plugin *plugin);
+/* Refuses the same file by two paths, and two plugins of one name. */
+int plugin_check_distinct(struct plugin *const *plugins, size_t n, struct error *err);
 void plugin_close(struct plugin *plugin); /* frees the book-keeping; the object stays mapped */
 
 /* Asks the plugin's check, if it has one. */
@@ -32,7 +34,8 @@ int instance_start(struct instance *instance, struct error *err);
 /* Asks it to stop; fn(arg) runs on a later turn when it has answered, or after deadline_ms
  * (then it is named in the log). */
 void instance_stop(struct instance *instance, uint64_t deadline_ms, burrow_timer_fn *fn, void *arg);
-/* After stop. What is left on the ledger is logged and taken away. */
+/* After stop, or without one when it was never started. What is left on the ledger is logged
+ * and taken away. */
 void instance_destroy(struct instance *instance);
 
 uint32_t instance_kind(const struct instance *instance);
@@ -40,8 +43,11 @@ const char *instance_name(const struct instance *instance);
 /* struct burrow_<kind>_ops in full size, missing entries NULL; and the plugin's self. */
 const void *instance_ops(const struct instance *instance);
 void *instance_self(const struct instance *instance);
-/* The instance behind a host table's self (for command's host->finished). */
+/* The instance behind a host table's self (for command's host->finished), and a pointer of
+ * its owner's. */
 struct instance *instance_of(struct burrow_self *self);
+void instance_set_owner(struct instance *instance, void *owner);
+void *instance_owner(const struct instance *instance);
 /* The plugin's metrics table (may be NULL) and the values so far. */
 const struct burrow_metric *instance_metrics(const struct instance *instance,
                                              const int64_t **ret_values);
