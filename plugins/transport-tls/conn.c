@@ -99,7 +99,8 @@ void conn_over(struct conn *conn, uint32_t code, const char *reason)
     conn->timer = NULL;
     if (conn->pipe != NULL)
         pipe_read_enable(conn->pipe, 0);
-    (void)conn->transport->host->rewatch(conn->watch, 0);
+    /* A paused watch would keep what it is fed until it is wanted. */
+    (void)conn->transport->host->rewatch(conn->watch, BURROW_READ);
     conn->transport->host->feed(conn->watch, BURROW_READ);
 }
 

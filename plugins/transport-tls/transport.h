@@ -60,7 +60,7 @@ struct conn {
     int fd;
     SSL *ssl;
     struct pipe *pipe; /* from STAGE_OPEN on */
-    /* Drives connect and handshake; then it is paused and only fed, to bring `closed` on a
+    /* Drives connect and handshake; then it is paused until it is fed, to bring `closed` on a
      * turn of its own without an allocation that could fail. */
     struct burrow_watch *watch;
     struct burrow_timer *timer; /* deadline of the handshake or of the farewell */

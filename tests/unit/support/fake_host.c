@@ -22,7 +22,8 @@ struct burrow_watch {
     burrow_io_fn *fn;
     void *arg;
     int interest;
-    int fed; /* events that wait for the next turn */
+    int fed;     /* events that wait for a turn in which they are wanted */
+    bool listed; /* for the next turn */
     struct burrow_watch *fed_next;
 };
 
@@ -106,6 +107,24 @@ static void set_interest(struct burrow_watch *watch, int events)
     ev_io_start((struct ev_loop *)watch->fake->ev, &watch->io);
 }
 
+static void list_fed(struct burrow_watch *watch)
+{
+    struct fake_host *fake = watch->fake;
+    if (watch->listed || (watch->fed & watch->interest) == 0)
+        return;
+    watch->listed = true;
+    watch->fed_next = NULL;
+    *fake->fed_tail = watch;
+    fake->fed_tail = &watch->fed_next;
+}
+
+/* Events that nobody waits for stay until somebody does. */
+static void host_feed(struct burrow_watch *watch, int events)
+{
+    watch->fed |= events;
+    list_fed(watch);
+}
+
 static struct burrow_watch *host_watch(struct burrow_self *self, int fd, int events,
                                        burrow_io_fn *fn, void *arg)
 {
@@ -128,11 +147,13 @@ static int host_rewatch(struct burrow_watch *watch, int events)
 {
     if (events != watch->interest)
         set_interest(watch, events);
+    list_fed(watch);
     return BURROW_OK;
 }
 
-static void unfeed(struct burrow_watch *watch)
+static void unlist(struct burrow_watch *watch)
 {
+    watch->listed = false;
     struct fake_host *fake = watch->fake;
     for (struct burrow_watch **p = &fake->fed_head; *p != NULL; p = &(*p)->fed_next) {
         if (*p != watch)
@@ -149,20 +170,9 @@ static void host_unwatch(struct burrow_watch *watch)
     if (watch == NULL)
         return;
     set_interest(watch, 0);
-    unfeed(watch);
+    unlist(watch);
     watch->fake->watches--;
     free(watch);
-}
-
-static void host_feed(struct burrow_watch *watch, int events)
-{
-    struct fake_host *fake = watch->fake;
-    if (watch->fed == 0) {
-        watch->fed_next = NULL;
-        *fake->fed_tail = watch;
-        fake->fed_tail = &watch->fed_next;
-    }
-    watch->fed |= events;
 }
 
 static struct burrow_timer *host_after(struct burrow_self *self, uint64_t ms, burrow_timer_fn *fn,
@@ -351,10 +361,11 @@ static bool run_fed(struct fake_host *fake)
         n++;
     for (; n > 0 && fake->fed_head != NULL; n--) {
         struct burrow_watch *watch = fake->fed_head;
-        int events = watch->fed;
-        unfeed(watch);
-        watch->fed = 0;
-        watch->fn(watch->arg, events);
+        int events = watch->fed & watch->interest;
+        unlist(watch);
+        watch->fed &= ~events;
+        if (events != 0)
+            watch->fn(watch->arg, events);
     }
     return any;
 }

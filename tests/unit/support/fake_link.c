@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host's side of links, see fake_link.h. */
+#include "fake_link.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define CANARY 0x5aU
+
+/* A buffer as it was given away, to see that it comes back so. */
+struct sent_buf {
+    struct burrow_buf buf;
+    uint32_t off, len;
+    uint64_t sum;
+    uint8_t bytes[];
+};
+
+static uint64_t sum_of(const uint8_t *p, size_t n)
+{
+    uint64_t sum = 1469598103934665603u;
+    for (size_t i = 0; i < n; i++)
+        sum = (sum ^ p[i]) * 1099511628211u;
+    return sum;
+}
+
+static struct burrow_link *alive(struct burrow_link *link)
+{
+    assert_non_null(link);
+    assert_int_equal(link->closed, 0); /* closed is the last event */
+    return link;
+}
+
+static void ev_authenticate(struct burrow_link *link, const struct burrow_credential *credential)
+{
+    (void)credential;
+    alive(link)->authenticated++;
+}
+
+static void ev_accepted(struct burrow_link *link)
+{
+    assert_false(alive(link)->in_op);
+    link->accepted++;
+    if (link->on_open != NULL)
+        link->on_open(link);
+}
+
+static void ev_connected(struct burrow_link *link)
+{
+    assert_false(alive(link)->in_op);
+    link->connected++;
+    if (link->on_open != NULL)
+        link->on_open(link);
+}
+
+static void ev_data(struct burrow_link *link, const uint8_t *p, size_t n, uint32_t message_end)
+{
+    assert_false(alive(link)->in_op);
+    assert_int_equal(link->accepted + link->connected, 1);
+    assert_true(n > 0 || message_end);
+    link->open_batch = true;
+    link->messages += message_end != 0;
+    link->total += n;
+    if (!link->forget) {
+        if (link->got_len + n > link->got_capacity) {
+            link->got_capacity = (link->got_len + n) * 2;
+            link->got = (uint8_t *)realloc(link->got, link->got_capacity);
+            assert_non_null(link->got);
+        }
+        if (n > 0)
+            memcpy(link->got + link->got_len, p, n);
+        link->got_len += n;
+    }
+    if (link->on_data != NULL)
+        link->on_data(link, p, n);
+}
+
+static void ev_batch_end(struct burrow_link *link)
+{
+    assert_true(alive(link)->open_batch);
+    link->open_batch = false;
+    link->batches++;
+}
+
+static void ev_drained(struct burrow_link *link)
+{
+    alive(link)->drained++;
+    if (link->on_drained != NULL)
+        link->on_drained(link);
+}
+
+static void ev_want_flush(struct burrow_link *link)
+{
+    alive(link)->sent_since_flush = true;
+}
+
+static void ev_release(struct burrow_link *link, struct burrow_buf *chain)
+{
+    alive(link);
+    while (chain != NULL) {
+        struct sent_buf *sent = (struct sent_buf *)(void *)chain;
+        chain = chain->next;
+        assert_true(link->out > 0);
+        link->out--;
+        assert_int_equal(sent->buf.off, sent->off);
+        assert_int_equal(sent->buf.len, sent->len);
+        assert_true(sum_of(sent->bytes + sent->off, sent->len) == sent->sum);
+        free(sent);
+    }
+}
+
+static void ev_closed(struct burrow_link *link, const struct burrow_close_info *info)
+{
+    assert_false(alive(link)->in_op);
+    assert_false(link->open_batch);
+    assert_int_equal(link->out, 0);
+    assert_non_null(info->reason);
+    link->closed++;
+    link->code = info->code;
+    link->http_status = info->http_status;
+    snprintf(link->reason, sizeof link->reason, "%s", info->reason);
+}
+
+const struct burrow_transport_host fake_link_host = {
+    .size = sizeof fake_link_host,
+    .authenticate = ev_authenticate,
+    .accepted = ev_accepted,
+    .connected = ev_connected,
+    .data = ev_data,
+    .batch_end = ev_batch_end,
+    .drained = ev_drained,
+    .want_flush = ev_want_flush,
+    .release = ev_release,
+    .closed = ev_closed,
+};
+
+static void flush_all(void *arg)
+{
+    for (struct fake_transport *t = (struct fake_transport *)arg; t != NULL; t = t->next) {
+        for (struct burrow_link *link = t->links; link != NULL; link = link->next) {
+            if (link->closed || !link->sent_since_flush)
+                continue;
+            link->sent_since_flush = false;
+            link->in_op = true;
+            t->ops->flush(link->conn);
+            link->in_op = false;
+        }
+    }
+}
+
+void fake_transport_init(struct fake_transport *transport, struct fake_host *host,
+                         const struct burrow_plugin *plugin, const void *config)
+{
+    memset(transport, 0, sizeof *transport);
+    transport->host = host;
+    transport->plugin = plugin;
+    transport->ops = (const struct burrow_transport_ops *)plugin->ops;
+    int r = plugin->create(&host->table, config, &transport->self);
+    if (r != BURROW_OK)
+        fail_msg("create: %s", host->error);
+    transport->ops->bind(transport->self, &fake_link_host);
+    if (plugin->start != NULL)
+        assert_int_equal(plugin->start(transport->self), BURROW_OK);
+    transport->next = (struct fake_transport *)host->end_of_turn_arg;
+    host->end_of_turn = flush_all;
+    host->end_of_turn_arg = transport;
+}
+
+static bool has_stopped(void *arg)
+{
+    return ((struct fake_host *)arg)->stopped;
+}
+
+void fake_transport_finish(struct fake_transport *transport)
+{
+    assert_null(transport->links);
+    transport->host->stopped = false;
+    transport->plugin->stop(transport->self);
+    fake_host_run(transport->host, has_stopped, transport->host);
+    transport->plugin->destroy(transport->self);
+    struct fake_transport **p = (struct fake_transport **)&transport->host->end_of_turn_arg;
+    while (*p != transport)
+        p = &(*p)->next;
+    *p = transport->next;
+}
+
+static void begin(struct burrow_link *link, struct fake_transport *transport)
+{
+    link->transport = transport;
+    link->next = transport->links;
+    transport->links = link;
+    link->in_op = true;
+}
+
+int fake_link_accept(struct burrow_link *link, struct fake_transport *transport, int fd)
+{
+    struct burrow_accept accept = {
+        .size = sizeof accept, .role = BURROW_ROLE_MAIN, .fd = fd, .tls = 1};
+    accept.peer = (struct burrow_addr){.family = 4, .port = 1, .bytes = {127, 0, 0, 1}};
+    begin(link, transport);
+    int r = transport->ops->accept(transport->self, &accept, link, &link->conn);
+    link->in_op = false;
+    return r;
+}
+
+int fake_link_dial(struct burrow_link *link, struct fake_transport *transport,
+                   const struct burrow_dial *dial)
+{
+    begin(link, transport);
+    int r = transport->ops->dial(transport->self, dial, link, &link->conn);
+    link->in_op = false;
+    return r;
+}
+
+static struct burrow_buf *make_buf(const uint8_t *p, size_t n)
+{
+    struct sent_buf *sent = (struct sent_buf *)malloc(sizeof *sent + BURROW_HEADROOM + n + 1);
+    assert_non_null(sent);
+    sent->off = BURROW_HEADROOM;
+    sent->len = (uint32_t)n;
+    memset(sent->bytes, CANARY, BURROW_HEADROOM);
+    if (n > 0)
+        memcpy(sent->bytes + sent->off, p, n);
+    sent->sum = sum_of(sent->bytes + sent->off, n);
+    sent->buf = (struct burrow_buf){.base = sent->bytes,
+                                    .capacity = (uint32_t)(BURROW_HEADROOM + n + 1),
+                                    .off = sent->off,
+                                    .len = sent->len};
+    return &sent->buf;
+}
+
+int fake_link_send_chain(struct burrow_link *link, const uint8_t *p, const size_t *lengths,
+                         size_t count)
+{
+    struct burrow_buf *chain = NULL, **tail = &chain;
+    for (size_t i = 0; i < count; i++) {
+        *tail = make_buf(p, lengths[i]);
+        tail = &(*tail)->next;
+        p += lengths[i];
+    }
+    link->out += count;
+    bool was_in_op = link->in_op;
+    link->in_op = true;
+    int r = link->transport->ops->send(link->conn, chain);
+    link->in_op = was_in_op;
+    link->sent_since_flush = true;
+    return r;
+}
+
+int fake_link_send(struct burrow_link *link, const void *p, size_t n)
+{
+    return fake_link_send_chain(link, (const uint8_t *)p, &n, 1);
+}
+
+void fake_link_close(struct burrow_link *link, uint32_t code, const char *why)
+{
+    bool was_in_op = link->in_op;
+    link->in_op = true;
+    link->transport->ops->close(link->conn, code, why);
+    link->in_op = was_in_op;
+}
+
+void fake_link_read_enable(struct burrow_link *link, bool on)
+{
+    bool was_in_op = link->in_op;
+    link->in_op = true;
+    link->transport->ops->read_enable(link->conn, on);
+    link->in_op = was_in_op;
+}
+
+size_t fake_link_queued(struct burrow_link *link)
+{
+    return link->transport->ops->queued(link->conn);
+}
+
+void fake_link_finish(struct burrow_link *link)
+{
+    struct burrow_link **p = &link->transport->links;
+    while (*p != link)
+        p = &(*p)->next;
+    *p = link->next;
+    assert_int_equal(link->out, 0);
+    free(link->got);
+    memset(link, 0, sizeof *link);
+}
+
+bool fake_link_is_open(void *link)
+{
+    const struct burrow_link *l = (const struct burrow_link *)link;
+    assert_int_equal(l->closed, 0);
+    return l->accepted + l->connected > 0;
+}
+
+bool fake_link_is_closed(void *link)
+{
+    return ((const struct burrow_link *)link)->closed > 0;
+}
