@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -24,7 +25,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
-from bench import measure  # noqa: E402
+import measure  # noqa: E402
 from harness.burrow import TRANSPORTS, Burrow, Client, Server  # noqa: E402
 
 PATHS = ("direct", "socat") + TRANSPORTS
@@ -79,10 +80,12 @@ class Bench:
                 time.sleep(0.02)
 
     def spawn(self, argv):
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+        # Its own group: socat's children outlive it. Its complaints of closed pipes are the load's end.
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   start_new_session=True)
 
         def end():
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait()
         self.stack.callback(end)
         return process
