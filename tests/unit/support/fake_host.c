@@ -68,14 +68,16 @@ static void add_line(struct fake_host *fake, int32_t level, const char *text)
         fprintf(stderr, "[%d] %s\n", (int)level, text);
 }
 
-static void host_vlog(struct burrow_self *self, int32_t level, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void host_vlog(struct burrow_self *self, int32_t level,
+                                                            const char *fmt, va_list ap)
 {
     char text[256];
     vsnprintf(text, sizeof text, fmt, ap);
     add_line(fake_of(self), level, text);
 }
 
-static void host_verror(struct burrow_self *self, int32_t code, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void
+host_verror(struct burrow_self *self, int32_t code, const char *fmt, va_list ap)
 {
     struct fake_host *fake = fake_of(self);
     vsnprintf(fake->error, sizeof fake->error, fmt, ap);
