@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The queue of calls that any thread may post to the loop, first in first out. A call is
+ * intrusive, so that an answer that is ready can always be posted.
+ */
+#ifndef LOOP_CALLS_H
+#define LOOP_CALLS_H
+
+#include "loop/loop.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct loop_call {
+    struct loop_call *next;
+    burrow_timer_fn *fn;
+    void *arg;
+    bool owned; /* by the queue, which frees it */
+};
+
+struct call_queue {
+    pthread_mutex_t lock;
+    struct loop_call *head, **tail;
+};
+
+int call_queue_init(struct call_queue *queue); /* 0 or BURROW_ENOMEM */
+/* Nothing posts any more; calls that have not run are dropped. */
+void call_queue_finish(struct call_queue *queue);
+void call_queue_add(struct call_queue *queue, struct loop_call *call);
+/* Runs what was posted before; what is posted meanwhile waits for the next time. */
+void call_queue_run(struct call_queue *queue);
+
+/* loop_post for a call that the caller owns and keeps until it runs. From any thread. */
+void loop_post_call(struct loop *loop, struct loop_call *call);
+
+#endif
