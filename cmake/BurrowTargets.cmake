@@ -8,7 +8,7 @@ set(BURROW_HARDENING -fstack-protector-strong -fvisibility=hidden -fno-strict-al
                      -ffunction-sections -fdata-sections)
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   list(APPEND BURROW_HARDENING -O2 -U_FORTIFY_SOURCE)
-  if(NOT BURROW_SANITIZE)
+  if(NOT BURROW_SANITIZE AND NOT BURROW_FUZZ)
     list(APPEND BURROW_HARDENING -D_FORTIFY_SOURCE=2)
   endif()
 endif()
