@@ -18,14 +18,14 @@ static enum time_claim read_time(const json_t *claims, const char *name, int64_t
     const json_t *value = json_object_get(claims, name);
     if (!value)
         return TIME_ABSENT;
-    if (json_is_integer(value)) {
+    if (json_typeof(value) == JSON_INTEGER) {
         json_int_t seconds = json_integer_value(value);
         if (seconds < 0 || seconds > JWT_MAX_TIME_S)
             return TIME_BAD;
         *ret_ms = (int64_t)seconds * 1000;
         return TIME_GIVEN;
     }
-    double seconds = json_is_real(value) ? json_real_value(value) : -1;
+    double seconds = json_typeof(value) == JSON_REAL ? json_real_value(value) : -1;
     if (seconds < 0 || seconds > JWT_MAX_TIME_S)
         return TIME_BAD;
     *ret_ms = (int64_t)(seconds * 1000);
@@ -64,7 +64,7 @@ static int check_subject(const json_t *claims, struct jwt_identity *out, struct 
 static int check_issuer(const json_t *claims, const char *expected, struct jwt_refusal *why)
 {
     const json_t *iss = json_object_get(claims, "iss");
-    if (iss && !json_is_string(iss))
+    if (iss && json_typeof(iss) != JSON_STRING)
         return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN, "iss is not a string");
     if (!expected)
         return BURROW_OK;
@@ -85,7 +85,7 @@ static int check_audience(const json_t *claims, const char *expected, struct jwt
 {
     const json_t *aud = json_object_get(claims, "aud");
     bool is_array = json_is_array(aud);
-    if (aud && !is_array && !json_is_string(aud))
+    if (aud && !is_array && json_typeof(aud) != JSON_STRING)
         return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN, "aud is neither a string nor an array");
     bool named = !expected;
     size_t count = is_array ? json_array_size(aud) : aud ? 1 : 0;

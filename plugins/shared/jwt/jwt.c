@@ -39,7 +39,7 @@ int jwt_parse_object(const uint8_t *text, size_t len, const char *what, json_t *
         return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN, "the %s is no JSON object: %s", what,
                           jwt_show(shown, error.text, strlen(error.text)));
     }
-    if (!json_is_object(object)) {
+    if (json_typeof(object) != JSON_OBJECT) {
         json_decref(object);
         return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN, "the %s is no JSON object", what);
     }

@@ -1,14 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation of the JSON parser may fail: then nobody is let in by mistake. */
+/* Every allocation may fail: then nobody is let in by mistake, and nothing is leaked. The
+ * gate's own calls of malloc come here by the linker's --wrap. */
 #include "helper.h"
+#include "jwt/secret.h"
+
+void *__wrap_malloc(size_t n);
+void *__real_malloc(size_t n);
 
 static struct {
-    unsigned calls, fail_at; /* the n-th call fails; 0: none */
+    unsigned calls, fail_at; /* the parser's n-th call fails; 0: none */
+    bool exhausted;          /* the gate's own calls fail */
 } memory;                    /* json_set_alloc_funcs passes no pointer of ours */
 
 static void *failing_malloc(size_t n)
 {
     return ++memory.calls == memory.fail_at ? NULL : malloc(n);
+}
+
+void *__wrap_malloc(size_t n)
+{
+    return memory.exhausted ? NULL : __real_malloc(n);
 }
 
 static void a_failed_allocation_never_lets_in_the_wrong_one(void **state)
@@ -46,10 +57,47 @@ static void a_failed_allocation_never_lets_in_the_wrong_one(void **state)
     free(token);
 }
 
+static void minting_without_memory_fails(void **state)
+{
+    (void)state;
+    char *token = NULL;
+    memory.exhausted = true;
+    int r = jwt_mint_hmac(jwt_alg_find("HS256"), test_secret, "{}", 2, &token);
+    memory.exhausted = false;
+    assert_int_equal(r, BURROW_ENOMEM);
+    assert_null(token);
+}
+
+static void take_error(struct burrow_self *self, int32_t code, const char *fmt, va_list ap)
+{
+    (void)fmt;
+    (void)ap;
+    *(int32_t *)(void *)self = code;
+}
+
+static void loading_a_secret_without_memory_fails(void **state)
+{
+    (void)state;
+    int32_t code = 0;
+    const struct burrow_host host = {
+        .size = sizeof host, .self = (struct burrow_self *)(void *)&code, .verror = take_error};
+    const struct jwt_secret_options options = {.secret = test_secret};
+    struct jwt_secret secret = {.weak = false};
+    memory.exhausted = true;
+    int r = jwt_secret_load(&host, &options, jwt_alg_find("HS256"), &secret);
+    memory.exhausted = false;
+    assert_int_equal(r, BURROW_ENOMEM);
+    assert_int_equal(code, BURROW_ENOMEM);
+    assert_null(secret.value.data);
+    jwt_secret_finish(&secret);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failed_allocation_never_lets_in_the_wrong_one),
+        cmocka_unit_test(minting_without_memory_fails),
+        cmocka_unit_test(loading_a_secret_without_memory_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
