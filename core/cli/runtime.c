@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What server and client share: options, plugins, log, loop, instances, and their orderly
+ * end. config/ says what is wanted, plugin/ opens it; here the two meet.
+ */
+#include "cli/runtime.h"
+
+#include "base/object.h"
+#include "cli/cli.h"
+#include "config/known.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PLUGINS_MAX 40
+#define STOP_MS 5000
+
+struct runtime_state {
+    struct runtime rt;
+    struct config *config;
+    const struct cli_common *common;
+    struct plugin *plugins[PLUGINS_MAX];
+    const void *configs[PLUGINS_MAX]; /* of each plugin */
+    struct instance *instances[PLUGINS_MAX + 1];
+    size_t created, started, stopping;
+    char plugin_dir[CLI_PATH];
+};
+
+bool runtime_has(const struct runtime *rt, const char *plugin_name)
+{
+    for (size_t i = 0; i < rt->plugin_count; i++)
+        if (strcmp(plugin_descriptor(rt->plugins[i])->name, plugin_name) == 0)
+            return true;
+    return false;
+}
+
+struct instance *runtime_next(const struct runtime *rt, uint32_t kind, size_t *at)
+{
+    while (rt->instances && *at < rt->plugin_count) {
+        struct instance *instance = rt->instances[(*at)++];
+        if (instance_kind(instance) == kind)
+            return instance;
+    }
+    return NULL;
+}
+
+static bool uses_kind(const struct cli_command *command, uint32_t kind)
+{
+    return kind < 32 && (command->kinds & 1u << kind) != 0;
+}
+
+static int open_plugin(struct runtime_state *s, const char *name, struct error *err)
+{
+    struct plugin *plugin = NULL;
+    if (s->rt.plugin_count == PLUGINS_MAX)
+        return error_set(err, BURROW_EINVAL, "--plugin (BURROW_PLUGINS): too many plugins");
+    int rc = plugin_open(s->plugin_dir, name, &plugin, err);
+    if (rc != 0)
+        return rc;
+    s->plugins[s->rt.plugin_count++] = plugin;
+    uint32_t kind = plugin_descriptor(plugin)->kind;
+    if (!uses_kind(s->rt.command, kind))
+        return error_set(err, BURROW_EINVAL,
+                         "--plugin (BURROW_PLUGINS): %s is a plugin of the kind %s, which `burrow "
+                         "%s` does not use",
+                         plugin_descriptor(plugin)->name, known_kind_name(kind),
+                         s->rt.command->name);
+    return 0;
+}
+
+static bool has_kind(const struct runtime_state *s, uint32_t kind)
+{
+    for (size_t i = 0; i < s->rt.plugin_count; i++)
+        if (plugin_descriptor(s->plugins[i])->kind == kind)
+            return true;
+    return false;
+}
+
+/* The plugins of the list, then, for each kind that it does not name, what follows from the
+ * other options. */
+static int open_plugins(struct runtime_state *s, struct error *err)
+{
+    static const uint32_t kinds[] = {BURROW_KIND_TRANSPORT, BURROW_KIND_AUTH, BURROW_KIND_REGISTRY};
+    size_t n;
+    const struct config_plugin *listed = config_plugins(s->config, &n);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t kind = known_kind(listed[i].name);
+        /* One file may serve the server and the client of a host. */
+        if (listed[i].from_file && kind != 0 && !uses_kind(s->rt.command, kind))
+            continue;
+        if (open_plugin(s, listed[i].name, err) != 0)
+            return err->code;
+    }
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        const char *names[KNOWN_CHOICE_MAX];
+        size_t chosen = 0;
+        if (!uses_kind(s->rt.command, kinds[k]) || has_kind(s, kinds[k]))
+            continue;
+        if (known_choose(s->config, s->rt.command->name, kinds[k], names, &chosen, err) != 0)
+            return err->code;
+        for (size_t i = 0; i < chosen; i++)
+            if (open_plugin(s, names[i], err) != 0)
+                return err->code;
+    }
+    return plugin_check_distinct(s->plugins, s->rt.plugin_count, err);
+}
+
+static int parse(struct runtime_state *s, struct error *err)
+{
+    const struct cli_command *command = s->rt.command;
+    struct config_group groups[PLUGINS_MAX + 2];
+    void *values[PLUGINS_MAX + 2];
+    struct cli_others room;
+    size_t n = 0;
+    groups[n++] =
+        (struct config_group){command->name, NULL, false, command->options, command->options_size};
+    groups[n++] =
+        (struct config_group){"common", NULL, false, cli_common_options, sizeof(struct cli_common)};
+    for (size_t i = 0; i < s->rt.plugin_count; i++)
+        groups[n++] = cli_plugin_group(s->plugins[i]);
+    if (config_parse(s->config, groups, n, cli_others(&room, command->name, command->kinds, false),
+                     values, err) != 0)
+        return err->code;
+    s->rt.options = values[0];
+    s->common = values[1];
+    for (size_t i = 0; i < s->rt.plugin_count; i++)
+        s->configs[i] = values[i + 2];
+    return 0;
+}
+
+/* Everything up to and with the checks. */
+static int load(struct runtime_state *s, struct error *err)
+{
+    if (open_plugins(s, err) != 0 || parse(s, err) != 0)
+        return err->code;
+    config_wipe_sources(s->config);
+    cli_log_init(&s->rt.log, s->common);
+    cli_log_warnings(&s->rt.log, s->config);
+    if (s->rt.command->check && s->rt.command->check(&s->rt, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < s->rt.plugin_count; i++)
+        if (plugin_check(s->plugins[i], &s->rt.log, s->configs[i], err) != 0)
+            return err->code;
+    return 0;
+}
+
+static int create_instances(struct runtime_state *s, struct error *err)
+{
+    s->rt.loop = loop_create();
+    if (!s->rt.loop)
+        return error_set(err, BURROW_ENOMEM, "the event loop: out of memory or descriptors");
+    for (; s->created < s->rt.plugin_count; s->created++)
+        if (instance_create(s->plugins[s->created], s->rt.loop, &s->rt.log, s->configs[s->created],
+                            &s->instances[s->created], err) != 0)
+            return err->code;
+    s->rt.instances = s->instances;
+    return 0;
+}
+
+int runtime_start(struct runtime *rt, struct error *err)
+{
+    struct runtime_state *s = rt->state;
+    for (; s->started < s->created; s->started++)
+        if (instance_start(s->instances[s->started], err) != 0)
+            return err->code;
+    return 0;
+}
+
+static void one_stopped(void *arg)
+{
+    struct runtime_state *s = arg;
+    must(s->stopping > 0);
+    if (--s->stopping == 0)
+        loop_break(s->rt.loop);
+}
+
+void runtime_stop(struct runtime *rt, uint64_t deadline_ms)
+{
+    struct runtime_state *s = rt->state;
+    s->stopping = s->started;
+    while (s->started > 0)
+        instance_stop(s->instances[--s->started], deadline_ms, one_stopped, s);
+    while (s->stopping > 0)
+        loop_run(s->rt.loop);
+}
+
+static void finish(struct runtime_state *s)
+{
+    if (s->started > 0)
+        runtime_stop(&s->rt, STOP_MS);
+    while (s->created > 0)
+        instance_destroy(s->instances[--s->created]);
+    loop_destroy(s->rt.loop);
+    while (s->rt.plugin_count > 0)
+        plugin_close(s->plugins[--s->rt.plugin_count]);
+    config_destroy(s->config);
+    free(s);
+}
+
+static int begin(const struct cli_command *command, const struct cli_args *args,
+                 struct runtime_state **ret, struct error *err)
+{
+    struct config_sources sources = {args->argc, args->argv, args->envp, CLI_CONFIG_FILE};
+    struct runtime_state *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_set(err, BURROW_ENOMEM, "out of memory");
+    s->rt.command = command;
+    s->rt.plugins = s->plugins;
+    s->rt.state = s;
+    if (config_read(&sources, &s->config, err) != 0) {
+        free(s);
+        return err->code;
+    }
+    cli_plugin_dir(s->config, s->plugin_dir);
+    *ret = s;
+    return 0;
+}
+
+/* --help: the options of the command, of the plugins named, and of the bundled ones that it
+ * could use. What cannot be opened is left out: help must work when little else does. */
+static int help(struct runtime_state *s)
+{
+    struct error err = {0};
+    struct config_group own = {"Options", NULL, false, s->rt.command->options,
+                               s->rt.command->options_size};
+    struct config_group common = {"Common options", NULL, false, cli_common_options,
+                                  sizeof(struct cli_common)};
+    size_t n;
+    const struct config_plugin *listed = config_plugins(s->config, &n);
+    const char *name;
+    for (size_t i = 0; i < n; i++)
+        (void)open_plugin(s, listed[i].name, &err);
+    for (size_t i = 0; (name = known_bundled(i)) != NULL; i++)
+        if (uses_kind(s->rt.command, known_kind(name)) && !runtime_has(&s->rt, name))
+            (void)open_plugin(s, name, &err);
+
+    printf("Usage: burrow %s [--option value]...\n\n%s\n", s->rt.command->name,
+           s->rt.command->summary);
+    help_group(stdout, &own);
+    help_group(stdout, &common);
+    for (size_t i = 0; i < s->rt.plugin_count; i++) {
+        struct config_group group = cli_plugin_group(s->plugins[i]);
+        char title[160];
+        snprintf(title, sizeof title, "Options of %s", group.title);
+        group.title = title;
+        help_group(stdout, &group);
+    }
+    printf("\nPlugins are in %s; `burrow plugins` lists them.\n", s->plugin_dir);
+    finish(s);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+/* A wrong configuration is exit 2, also when a plugin that reads a file calls it EIO. */
+static int fail_config(struct error *err)
+{
+    if (err->code != BURROW_ENOMEM)
+        err->code = BURROW_EINVAL;
+    return cli_fail(err);
+}
+
+int cli_check_runtime(const struct cli_command *command, const struct cli_args *args)
+{
+    struct runtime_state *s = NULL;
+    struct error err = {0};
+    if (begin(command, args, &s, &err) != 0)
+        return fail_config(&err);
+    if (config_wants_help(s->config))
+        return help(s);
+    int rc = load(s, &err) == 0 ? 0 : fail_config(&err);
+    finish(s);
+    if (rc == 0)
+        printf("configuration OK\n");
+    return rc == 0 && fflush(stdout) != 0 ? 1 : rc;
+}
+
+int cli_run_runtime(const struct cli_command *command, const struct cli_args *args)
+{
+    struct runtime_state *s = NULL;
+    struct error err = {0};
+    if (begin(command, args, &s, &err) != 0)
+        return fail_config(&err);
+    if (config_wants_help(s->config))
+        return help(s);
+    int rc;
+    if (load(s, &err) != 0)
+        rc = fail_config(&err);
+    else if (create_instances(s, &err) != 0)
+        rc = cli_fail(&err);
+    else
+        rc = command->run(&s->rt);
+    finish(s);
+    return rc;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the process a safe place, then hands over to the commands. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A file opened later must not become standard output. */
+static int open_standard_files(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+            return -1;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (open_standard_files() != 0)
+        return 1;
+    /* Once, for every library in the process. */
+    signal(SIGPIPE, SIG_IGN);
+    umask(077);
+#if !defined(__SANITIZE_ADDRESS__)
+    /* No core dump and no debugger of others: the memory holds keys. (The leak checker of a
+     * sanitized build is such a debugger.) */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+    return cli_main(argc, argv, environ);
+}
