@@ -36,7 +36,7 @@ endef
 .PHONY: help
 help: ## list the targets
 	@echo "burrow: a reverse TCP tunnel. Targets:"; \
-	sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
+	sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
 	    | while IFS='|' read -r name text; do printf '  %-22s %s\n' "$$name" "$$text"; done
 
 .PHONY: deps deps-test deps-bench deps-check
