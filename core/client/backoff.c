@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exponential backoff with full jitter. */
+#include "client/backoff.h"
+
+#include <string.h>
+
+#define SUPERSEDED_MS 60000u
+#define SUPERSEDED_SPREAD_MS 5000u
+
+void backoff_init(struct backoff *backoff, uint64_t retry_ms, uint64_t refused_ms)
+{
+    static const struct backoff defaults = {
+        .first_ms =
+            {
+                [BACKOFF_NETWORK] = 1000,
+                [BACKOFF_REFUSED] = 5000,
+                [BACKOFF_NOT_YET_VALID] = 2000,
+                [BACKOFF_EXPIRED_INLINE] = 15000,
+                [BACKOFF_EXPIRED_FILE] = 1000,
+                [BACKOFF_SUPERSEDED] = SUPERSEDED_MS,
+            },
+        .max_ms =
+            {
+                [BACKOFF_NETWORK] = 15000,
+                [BACKOFF_REFUSED] = 60000,
+                [BACKOFF_NOT_YET_VALID] = 30000,
+                [BACKOFF_EXPIRED_INLINE] = 120000,
+                [BACKOFF_EXPIRED_FILE] = 10000,
+                [BACKOFF_SUPERSEDED] = SUPERSEDED_MS,
+            },
+    };
+    *backoff = defaults;
+    backoff->first_ms[BACKOFF_NETWORK] = retry_ms;
+    backoff->first_ms[BACKOFF_REFUSED] = refused_ms;
+    for (int i = 0; i < BACKOFF_CAUSES; i++)
+        if (backoff->max_ms[i] < backoff->first_ms[i])
+            backoff->max_ms[i] = backoff->first_ms[i];
+}
+
+static uint64_t scale(uint64_t limit, uint32_t random)
+{
+    return (uint64_t)((double)limit * ((double)random / 4294967296.0));
+}
+
+uint64_t backoff_next(struct backoff *backoff, enum backoff_cause cause, uint32_t random)
+{
+    /* Two processes with one id must not fight: the pause is never short. */
+    if (cause == BACKOFF_SUPERSEDED)
+        return SUPERSEDED_MS + scale(SUPERSEDED_SPREAD_MS, random);
+    uint64_t max = backoff->max_ms[cause], limit = backoff->first_ms[cause];
+    for (uint32_t i = 0; i < backoff->failures[cause] && limit < max; i++)
+        limit = limit > max / 2 ? max : limit * 2;
+    if (backoff->failures[cause] < UINT32_MAX)
+        backoff->failures[cause]++;
+    uint64_t pause = scale(limit, random);
+    uint64_t floor = limit < BACKOFF_FLOOR_MS ? limit : BACKOFF_FLOOR_MS;
+    return pause < floor ? floor : pause;
+}
+
+void backoff_after_session(struct backoff *backoff, uint64_t lasted_ms)
+{
+    if (lasted_ms >= BACKOFF_LONG_SESSION_MS)
+        memset(backoff->failures, 0, sizeof backoff->failures);
+}

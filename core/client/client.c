@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client's life: attempts, sessions, the pauses between them and the end.
+ *
+ *   IDLE → RESOLVING → DIALING → REGISTERING → CONNECTED → WAITING → RESOLVING …
+ *
+ * and from anywhere to STOPPING.
+ */
+#include "client/internal.h"
+
+#include "base/address.h"
+#include "base/object.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+uint32_t client_random(void)
+{
+    uint32_t random;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
+        return UINT32_MAX / 2; /* jitter is all it is for */
+    return random;
+}
+
+/* ---- pauses ---- */
+
+/* Codes of the server, and how soon it makes sense to come back. */
+static const struct {
+    const char *code;
+    enum backoff_cause cause;
+} CAUSES[] = {
+    {"token_not_yet_valid", BACKOFF_NOT_YET_VALID},
+    {"superseded", BACKOFF_SUPERSEDED},
+    {"draining", BACKOFF_NETWORK},
+    {"internal", BACKOFF_NETWORK},
+};
+
+enum backoff_cause client_cause(const struct client *c, const char *code)
+{
+    if (strcmp(code, "token_expired") == 0)
+        return c->token_source.file != NULL ? BACKOFF_EXPIRED_FILE : BACKOFF_EXPIRED_INLINE;
+    for (size_t i = 0; i < sizeof CAUSES / sizeof *CAUSES; i++)
+        if (strcmp(code, CAUSES[i].code) == 0)
+            return CAUSES[i].cause;
+    return BACKOFF_REFUSED;
+}
+
+void client_retry(struct client *c, enum backoff_cause cause, const char *code, const char *reason)
+{
+    uint64_t pause = c->refreshing ? 0 : backoff_next(&c->backoff, cause, client_random());
+    if (code != NULL)
+        log_at(c->log, BURROW_LOG_WARN, "refused", burrow_str("code", code),
+               burrow_str("reason", reason), burrow_uint("retry_ms", pause));
+    else
+        log_at(c->log, BURROW_LOG_WARN, "disconnected", burrow_str("reason", reason),
+               burrow_uint("retry_ms", pause));
+    c->refreshing = false;
+    c->state = CLIENT_WAITING;
+    loop_timer_set(c->timer, pause);
+}
+
+static void told_stopped(struct client *c)
+{
+    c->config.stopped(c->config.arg);
+}
+
+static void on_timer(void *arg)
+{
+    struct client *c = arg;
+    must_be(c, CLIENT_MAGIC);
+    switch (c->state) {
+    case CLIENT_WAITING:
+        connect_begin(c);
+        break;
+    case CLIENT_REGISTERING:
+        connect_drop(c, "no answer");
+        client_retry(c, BACKOFF_NETWORK, NULL, "the server did not answer the register in time");
+        break;
+    case CLIENT_STOPPING:
+        told_stopped(c);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- create and destroy ---- */
+
+static int find_transport(struct client *c, struct error *err)
+{
+    for (size_t i = 0; i < c->config.instance_count; i++) {
+        struct instance *instance = c->config.instances[i];
+        if (instance_kind(instance) != BURROW_KIND_TRANSPORT)
+            continue;
+        const struct burrow_transport_ops *ops = instance_ops(instance);
+        ops->bind(instance_self(instance), &link_transport_host);
+        for (const char *const *s = ops->schemes; c->transport.ops == NULL && *s != NULL; s++)
+            if (strcmp(*s, c->url.scheme) == 0)
+                c->transport = (struct link_transport){.ops = ops,
+                                                       .self = instance_self(instance),
+                                                       .loop = c->loop,
+                                                       .log = c->log,
+                                                       .name = instance_name(instance)};
+    }
+    if (c->transport.ops == NULL)
+        return error_set(err, BURROW_EINVAL,
+                         "--server-url (BURROW_SERVER_URL): no transport plugin in use speaks "
+                         "%s://",
+                         c->url.scheme);
+    return BURROW_OK;
+}
+
+static int read_options(struct client *c, struct error *err)
+{
+    const struct client_options *o = c->options;
+    int rc = client_options_check(o, err);
+    if (rc != BURROW_OK)
+        return rc;
+    c->targets = calloc(o->local_target.count, sizeof *c->targets);
+    if (c->targets == NULL)
+        return error_set(err, BURROW_ENOMEM, "out of memory");
+    for (size_t i = 0; rc == BURROW_OK && i < o->local_target.count; i++) {
+        rc = target_parse(o->local_target.items[i], (uint16_t)(i + 1), &c->targets[i], err);
+        c->target_count++;
+    }
+    if (rc == BURROW_OK)
+        rc = server_url_parse(o->server_url, &c->url, err);
+    snprintf(c->connect_host, sizeof c->connect_host, "%s", c->url.host);
+    c->connect_port = c->url.port;
+    if (rc == BURROW_OK && o->connect_addr != NULL)
+        rc = connect_addr_parse(o->connect_addr, c->connect_host, &c->connect_port, err);
+    c->token_source.literal = o->bearer_token;
+    c->token_source.file = o->bearer_token_file;
+    c->budget.limit = (uint64_t)o->buffer_limit;
+    backoff_init(&c->backoff, (uint64_t)o->client_retry_interval,
+                 (uint64_t)o->client_auth_retry_interval);
+    return rc;
+}
+
+/* The server tells a client's own return from another's takeover by this. */
+static int choose_instance(struct client *c, struct error *err)
+{
+    uint8_t random[(CONTROL_INSTANCE - 1) / 2];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return error_set(err, BURROW_EIO, "no random numbers");
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(c->instance + 2 * i, 3, "%02x", random[i]);
+    return BURROW_OK;
+}
+
+int client_create(const struct client_config *config, struct client **ret, struct error *err)
+{
+    struct client *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return error_set(err, BURROW_ENOMEM, "out of memory");
+    c->magic = CLIENT_MAGIC;
+    c->config = *config;
+    c->options = config->options;
+    c->loop = config->loop;
+    c->log = config->log;
+    LIST_INIT(&c->joinings);
+    int rc = read_options(c, err);
+    if (rc == BURROW_OK)
+        rc = find_transport(c, err);
+    if (rc == BURROW_OK)
+        rc = choose_instance(c, err);
+    if (rc == BURROW_OK) {
+        c->timer = loop_timer_create(c->loop, on_timer, c);
+        c->refresh = loop_timer_create(c->loop, session_refresh, c);
+        if (c->timer == NULL || c->refresh == NULL)
+            rc = error_set(err, BURROW_ENOMEM, "out of memory");
+    }
+    if (rc != BURROW_OK) {
+        client_destroy(c);
+        return rc;
+    }
+    *ret = c;
+    return BURROW_OK;
+}
+
+void client_start(struct client *c)
+{
+    must_be(c, CLIENT_MAGIC);
+    must(c->state == CLIENT_IDLE);
+    connect_begin(c);
+}
+
+void client_stop(struct client *c, const char *signal)
+{
+    must_be(c, CLIENT_MAGIC);
+    if (c->state != CLIENT_STOPPING)
+        log_at(c->log, BURROW_LOG_INFO, "stopping", burrow_str("signal", signal));
+    c->state = CLIENT_STOPPING;
+    connect_drop(c, "stopping");
+    loop_timer_stop(c->refresh);
+    if (c->session != NULL)
+        session_close(c->session, BURROW_CLOSE_NORMAL, NULL, "the client is stopping");
+    /* The session tells its end on this turn; the transport says good-bye when it stops. */
+    loop_timer_set(c->timer, 1);
+}
+
+void client_destroy(struct client *c)
+{
+    if (c == NULL)
+        return;
+    must_be(c, CLIENT_MAGIC);
+    session_destroy(c->session);
+    if (c->timer != NULL)
+        connect_drop(c, "stopping");
+    must(LIST_EMPTY(&c->joinings));
+    loop_timer_destroy(c->timer);
+    loop_timer_destroy(c->refresh);
+    token_free(c->token);
+    free(c->targets);
+    c->magic = 0;
+    free(c);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client: it dials the server, registers, keeps the session for as long as it lasts, and
+ * comes back with a growing, jittered pause. Streams that the server opens are joined to the
+ * client's own configured targets and to nothing else.
+ *
+ *   client_create   finds and binds the transports' instances
+ *   client_start    begins to connect
+ *   client_stop     says good-bye; `stopped` follows
+ *   client_destroy  frees; asks nothing of plugins any more after `stopped`
+ */
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
+
+#include "client/options.h"
+#include "plugin/plugin.h"
+
+struct client;
+
+struct client_config {
+    const struct client_options *options;
+    struct loop *loop;
+    const struct log *log;
+    struct instance *const *instances; /* created, not bound; outlive the work of the client */
+    size_t instance_count;
+    /* The end of client_stop, once, on a fresh turn. May call client_destroy. */
+    void (*stopped)(void *arg);
+    void *arg;
+};
+
+/* On failure err says what is wrong, for example that no transport speaks the URL's scheme. */
+int client_create(const struct client_config *config, struct client **ret, struct error *err);
+void client_start(struct client *client);
+/* Ends in order, within a second. signal: its name, for the log. Calling it again ends at
+ * once. */
+void client_stop(struct client *client, const char *signal);
+void client_destroy(struct client *client);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the client share: client.c (life, pauses, stopping), connect.c (from a
+ * look-up to an admitted session), client_session.c (the session), streams.c (joining streams
+ * to targets). Nobody outside
+ * core/client includes it.
+ */
+#ifndef CLIENT_INTERNAL_H
+#define CLIENT_INTERNAL_H
+
+#include "client/backoff.h"
+#include "client/client.h"
+#include "client/target.h"
+#include "client/token.h"
+#include "client/url.h"
+#include "tunnel/session.h"
+#include "wire/control.h"
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#define CLIENT_MAGIC 0x434c4930u
+#define MAX_ADDRESSES 8u
+#define DIAL_SERVER_MS 10000u /* per address: connect, TLS and upgrade */
+#define REGISTER_MS 10000u    /* until register_ack */
+#define SMALL_WINDOW 16384u
+#define STREAM_WINDOW (4u << 20)
+#define SESSION_WINDOW (16u << 20)
+#define OPEN_TIMEOUT_MS 10000u
+#define MAX_STREAMS 65536u /* the server's limit is the one that counts */
+
+enum client_state {
+    CLIENT_IDLE,
+    CLIENT_WAITING,     /* for the next attempt */
+    CLIENT_RESOLVING,   /* the server's name */
+    CLIENT_DIALING,     /* one address after the other */
+    CLIENT_REGISTERING, /* register is sent, register_ack is not here */
+    CLIENT_CONNECTED,
+    CLIENT_STOPPING,
+};
+
+struct joining;
+LIST_HEAD(joining_list, joining);
+
+struct client {
+    uint32_t magic;
+    enum client_state state;
+    struct client_config config;
+    const struct client_options *options;
+    struct loop *loop;
+    const struct log *log;
+
+    struct server_url url;
+    char connect_host[256];
+    uint16_t connect_port;
+    struct target *targets;
+    size_t target_count;
+    struct token_source token_source;
+    struct link_transport transport;
+    char instance[CONTROL_INSTANCE];
+
+    struct loop_timer *timer;   /* the pause, register_ack, the end of stopping */
+    struct loop_timer *refresh; /* look for a newer token */
+    struct loop_lookup *lookup;
+    struct burrow_addr addrs[MAX_ADDRESSES];
+    size_t addr_count, addr_next;
+    char *token; /* of this attempt or session */
+    struct burrow_link *link;
+    struct frame_parser parser;
+    uint8_t *gather;
+    struct control *answer; /* register_ack or error */
+
+    struct session *session;
+    struct joining_list joinings; /* streams whose target is being dialled */
+    char session_id[64];          /* the last one's */
+    uint64_t connected_ms;
+    int64_t expires_ms;
+    bool refreshing;    /* the session was closed for a newer token */
+    char end_code[32];  /* of the server's error control, "" if none */
+    char end_text[256]; /* its message */
+
+    struct backoff backoff;
+    struct budget budget;
+    struct session_stats stats;
+};
+
+/* ---- client.c ---- */
+uint32_t client_random(void);
+/* The attempt or session is over: logs why, waits, begins anew. code: a refusal's, or NULL. */
+void client_retry(struct client *c, enum backoff_cause cause, const char *code, const char *reason);
+/* What an error code of the server, one of the five of a 401 among them, means for the pause. */
+enum backoff_cause client_cause(const struct client *c, const char *code);
+
+/* ---- connect.c ---- */
+void connect_begin(struct client *c);
+/* Gives up what is under way, without a word. */
+void connect_drop(struct client *c, const char *why);
+
+/* ---- client_session.c ---- */
+/* Takes the link over after a register_ack; or BURROW_ENOMEM, with the link as it was. */
+int session_begin(struct client *c);
+/* A timer's: looks for a newer token and gives the session up for it. */
+void session_refresh(void *arg);
+
+/* ---- streams.c ---- */
+void streams_opened(struct client *c, struct stream *stream, const struct frame_open *open);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The option table of `burrow client`. */
+#include "client/options.h"
+
+#include "client/target.h"
+#include "client/token.h"
+#include "client/url.h"
+#include "config/option.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define S struct client_options
+#define HOUR (3600 * 1000)
+#define MAX_CLIENT_ID 128u
+
+/* clang-format off */
+const struct burrow_option client_option_table[] = {
+    BURROW_OPTION_STRING(S, server_url, "server-url", "ws://127.0.0.1:8080/ws", "URL", 0, NULL,
+        "the server: ws://HOST[:PORT]/ws, wss://HOST[:PORT]/ws or tls://HOST:PORT"),
+    BURROW_OPTION_STRING(S, connect_addr, "connect-addr", NULL, "HOST[:PORT]", 0, NULL,
+        "connect here instead of to the URL's host; Host header and certificate name stay"),
+    BURROW_OPTION_STRING(S, client_id, "client-id", NULL, "ID", BURROW_OPT_REQUIRED, NULL,
+        "the name of this client, equal to the token's subject"),
+    BURROW_OPTION_LIST(S, local_target, "local-target", "[NAME=]HOST:PORT|unix:PATH",
+        BURROW_OPT_REQUIRED, "where connections that come through the tunnel go"),
+    BURROW_OPTION_SECRET(S, bearer_token, "bearer-token", "TOKEN", 0,
+        "the token to show to the server"),
+    BURROW_OPTION_PATH(S, bearer_token_file, "bearer-token-file", NULL, "FILE", 0,
+        "read the token from here, at every connect afresh"),
+    BURROW_OPTION_DURATION(S, token_refresh_window, "token-refresh-window", "30s", 0, 100,
+        24 * HOUR, "how long before the token expires to look for a newer one in its file"),
+    BURROW_OPTION_DURATION(S, client_retry_interval, "client-retry-interval", "1s", 0, 10, HOUR,
+        "first pause after a network error; it doubles up to 15s"),
+    BURROW_OPTION_DURATION(S, client_auth_retry_interval, "client-auth-retry-interval", "5s", 0, 10,
+        HOUR, "first pause after a refusal; it doubles up to 60s"),
+    BURROW_OPTION_BYTES(S, buffer_limit, "buffer-limit", "128MiB", 0, 1 << 20, (int64_t)1 << 40,
+        "bytes that the server may have under way to this process"),
+    BURROW_OPTION_BOOL(S, token_in_register, "token-in-register", "false", 0,
+        "send the token in the register frame, for a proxy that uses the Authorization header"),
+    BURROW_OPTION_END,
+};
+/* clang-format on */
+
+static int check_client_id(const char *id, struct error *err)
+{
+    size_t n = id != NULL ? strlen(id) : 0;
+    if (n == 0)
+        return error_set(err, BURROW_EINVAL,
+                         "--client-id (BURROW_CLIENT_ID): required, the name of this client");
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)id[i] < ' ' || id[i] == 0x7f)
+            return error_set(err, BURROW_EINVAL,
+                             "--client-id (BURROW_CLIENT_ID): a control character at position %zu",
+                             i + 1);
+    if (n > MAX_CLIENT_ID)
+        return error_set(err, BURROW_EINVAL,
+                         "--client-id (BURROW_CLIENT_ID): %zu bytes long, expected 1 to %u", n,
+                         MAX_CLIENT_ID);
+    return BURROW_OK;
+}
+
+static int check_targets(const struct burrow_list *targets, struct error *err)
+{
+    struct target target;
+    if (targets->count == 0)
+        return error_set(err, BURROW_EINVAL,
+                         "--local-target (BURROW_LOCAL_TARGET): required, HOST:PORT of the local "
+                         "service");
+    if (targets->count > 1)
+        return error_set(err, BURROW_EINVAL,
+                         "--local-target (BURROW_LOCAL_TARGET): given %zu times; one target per "
+                         "client is supported",
+                         targets->count);
+    if (target_parse(targets->items[0], 1, &target, err) != BURROW_OK)
+        return error_prefix(err, "--local-target (BURROW_LOCAL_TARGET)");
+    return BURROW_OK;
+}
+
+static int check_token(const struct client_options *o, struct error *err)
+{
+    if (o->bearer_token.data == NULL)
+        return BURROW_OK;
+    if (o->bearer_token_file != NULL)
+        return error_set(err, BURROW_EINVAL,
+                         "--bearer-token-file (BURROW_BEARER_TOKEN_FILE): contradicts "
+                         "--bearer-token (BURROW_BEARER_TOKEN); give one of them");
+    if (!token_is_sound((const char *)o->bearer_token.data, o->bearer_token.len))
+        return error_set(err, BURROW_EINVAL,
+                         "--bearer-token (BURROW_BEARER_TOKEN): expected 1 to %u printable "
+                         "characters without a space",
+                         TOKEN_MAX);
+    return BURROW_OK;
+}
+
+int client_options_check(const struct client_options *options, struct error *err)
+{
+    struct server_url url;
+    char host[256];
+    uint16_t port;
+    int rc = check_client_id(options->client_id, err);
+    if (rc == BURROW_OK)
+        rc = check_targets(&options->local_target, err);
+    if (rc != BURROW_OK)
+        return rc;
+    if (server_url_parse(options->server_url, &url, err) != BURROW_OK)
+        return error_prefix(err, "--server-url (BURROW_SERVER_URL)");
+    if (options->connect_addr != NULL &&
+        connect_addr_parse(options->connect_addr, host, &port, err) != BURROW_OK)
+        return error_prefix(err, "--connect-addr (BURROW_CONNECT_ADDR)");
+    return check_token(options, err);
+}
