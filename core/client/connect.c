@@ -37,7 +37,7 @@ void connect_drop(struct client *c, const char *why)
 
 static void fail(struct client *c, enum backoff_cause cause, const char *code, const char *reason)
 {
-    char copy[300];
+    char copy[sizeof((struct error *)0)->text];
     snprintf(copy, sizeof copy, "%s", reason); /* it may lie in what is dropped now */
     connect_drop(c, "giving up");
     client_retry(c, cause, code, copy);
