@@ -27,7 +27,7 @@ static void check_identity(const struct jwt_identity *who)
     demand(strlen(who->subject) == who->subject_len);
     for (size_t i = 0; i < who->subject_len; i++)
         demand((uint8_t)who->subject[i] >= 0x20 && who->subject[i] != 0x7f);
-    demand(who->expires_ms == 0 || who->expires_ms > NOW_MS);
+    demand(who->expires_ms == 0 || who->expires_ms > NOW_MS - JWT_LEEWAY_MS);
 }
 
 static void check_refusal(const struct jwt_refusal *why)

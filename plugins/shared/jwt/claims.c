@@ -129,7 +129,7 @@ static int check_times(const json_t *claims, bool allow_no_exp, int64_t now_ms,
             return jwt_refuse(why, BURROW_CODE_TOKEN_NOT_YET_VALID,
                               "%s is %" PRId64 " s in the future", names[i],
                               (at[i] - now_ms) / 1000);
-    *ret_expires_ms = given[0] == TIME_GIVEN ? at[0] + JWT_LEEWAY_MS : 0;
+    *ret_expires_ms = given[0] == TIME_GIVEN ? at[0] : 0;
     return BURROW_OK;
 }
 

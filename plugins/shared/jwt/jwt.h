@@ -68,8 +68,7 @@ struct jwt_rules {
 struct jwt_identity {
     char subject[JWT_MAX_SUBJECT + 1];
     size_t subject_len;
-    int64_t
-        expires_ms; /* Unix time when the token stops being accepted: exp and leeway; 0: never */
+    int64_t expires_ms; /* exp, without the leeway: it may be just past; 0: never */
 };
 
 /*
