@@ -419,6 +419,8 @@ void fake_host_turn(struct fake_host *fake, unsigned wait_ms)
     bool any = run_fed(fake);
     any |= run_timers(fake);
     any |= run_posted(fake);
+    if (fake->end_of_turn != NULL) /* before it sleeps, for what the test did between turns */
+        fake->end_of_turn(fake->end_of_turn_arg);
     struct ev_loop *loop = (struct ev_loop *)fake->ev;
     if (any || wait_ms == 0 || fake->fed_head != NULL) {
         ev_run(loop, EVRUN_NOWAIT);
