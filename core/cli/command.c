@@ -84,9 +84,9 @@ static int print_help(const struct runner *r)
     const struct burrow_subcommand *sub = r->ops->subcommands;
     printf("Usage:\n");
     for (; sub->name; sub++)
-        printf("  burrow %s %s%s%s [--option value]...\n        %s\n", short_name(r), sub->name,
+        printf("  burrow %s %s%s%s%s[--option value]...\n        %s\n", short_name(r), sub->name,
                *sub->name ? " " : "", sub->arguments ? sub->arguments : "",
-               sub->summary ? sub->summary : "");
+               sub->arguments && *sub->arguments ? " " : "", sub->summary ? sub->summary : "");
     struct config_group own = cli_plugin_group(r->plugin);
     struct config_group basic = {"Common options", NULL, false, cli_basic_options,
                                  sizeof(struct cli_common)};
@@ -181,7 +181,7 @@ static void finish(struct runner *r)
     r->magic = 0;
 }
 
-static int parse_and_run(struct runner *r)
+static int parse_and_run(struct runner *r, const struct cli_args *args)
 {
     struct config_group groups[] = {
         {"common", NULL, false, cli_basic_options, sizeof(struct cli_common)},
@@ -192,6 +192,10 @@ static int parse_and_run(struct runner *r)
     struct cli_others room;
     struct error err = {0};
     size_t n, skip = 0;
+    /* Before the options: a wrong subcommand is the cause of options that do not fit. */
+    const char *first = args->argc > 0 ? args->argv[0] : "";
+    if (first[0] != '-' && find_subcommand(r, &first, *first ? 1 : 0, &sub, &skip, &err) != 0)
+        return cli_fail(&err);
     if (config_parse(r->config, groups, 2, cli_others(&room, NULL, 0, true), values, &err) != 0)
         return cli_fail(&err);
     config_wipe_sources(r->config);
@@ -247,7 +251,7 @@ int cli_run_plugin(const char *name, const struct cli_args *args)
     } else {
         r.descriptor = plugin_descriptor(r.plugin);
         r.ops = r.descriptor->ops;
-        rc = config_wants_help(r.config) ? print_help(&r) : parse_and_run(&r);
+        rc = config_wants_help(r.config) ? print_help(&r) : parse_and_run(&r, args);
     }
     finish(&r);
     return rc;
