@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-_Noreturn void must_failed(const char *cond, const char *file, int line, const char *func)
+void must_failed(const char *cond, const char *file, int line, const char *func)
 {
     char text[512];
     /* Not stdio's stderr: its lock may be held, and the heap may be what is broken. */

@@ -17,7 +17,8 @@
         if (__builtin_expect(!(cond), 0))                                                          \
             must_failed(#cond, __FILE__, __LINE__, __func__);                                      \
     } while (0)
-_Noreturn void must_failed(const char *cond, const char *file, int line, const char *func);
+__attribute__((noreturn)) void must_failed(const char *cond, const char *file, int line,
+                                           const char *func);
 
 /* must_be(session, SESSION_MAGIC): the pointer is a live one of its type. */
 #define must_be(obj, magic_) must((obj) != NULL && (obj)->magic == (magic_))

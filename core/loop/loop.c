@@ -121,8 +121,7 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *prepare, int revents)
     (void)revents;
     struct loop *loop = prepare->data;
     must_be(loop, LOOP_MAGIC);
-    if (task_queue_run(&loop->tasks))
-        wake(loop);
+    task_queue_run(&loop->tasks);
 }
 
 static void queue_fed(struct loop *loop)

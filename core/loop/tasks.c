@@ -36,15 +36,11 @@ static void run_phase(struct task_queue *queue, int phase)
     }
 }
 
-bool task_queue_run(struct task_queue *queue)
+void task_queue_run(struct task_queue *queue)
 {
-    bool left = false;
     for (int i = 0; i < LOOP_PHASES; i++)
         run_phase(queue, i);
     queue->phase = LOOP_PHASES;
-    for (int i = 0; i < LOOP_PHASES; i++)
-        left = left || queue->phases[i].head != NULL;
-    return left;
 }
 
 bool task_queue_add(struct task_queue *queue, struct loop_task *task)

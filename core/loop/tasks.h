@@ -23,8 +23,8 @@ struct task_queue {
 void task_queue_init(struct task_queue *queue);
 /* A new turn begins: whatever is scheduled from now on is for its end. */
 void task_queue_begin(struct task_queue *queue);
-/* Runs all phases. Returns true when tasks are left for the next turn. */
-bool task_queue_run(struct task_queue *queue);
+/* Runs all phases. */
+void task_queue_run(struct task_queue *queue);
 /* Returns true when the task is one for the next turn, which must not sleep then. */
 bool task_queue_add(struct task_queue *queue, struct loop_task *task);
 void task_queue_remove(struct task_queue *queue, struct loop_task *task);
