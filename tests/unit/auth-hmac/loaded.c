@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See loaded.h. */
+/* Opens a plugin's .so and fills its config by the option table; see loaded.h. */
 #include "loaded.h"
 
 #include <dlfcn.h>
