@@ -249,13 +249,17 @@ int pair_teardown(void **state)
 bool pair_step(struct pair *p, size_t max, size_t piece)
 {
     size_t moved = 0;
+    bool waiting = false;
     int i;
 
     fake_loop_turn(p->loop);
     for (i = 0; i < 2; i++)
         moved += mock_receive(&p->mock.end[i], max, piece);
     fake_loop_turn(p->loop);
-    return moved > 0 || p->mock.end[0].inbox_len || p->mock.end[1].inbox_len;
+    for (i = 0; i < 2; i++)
+        waiting = waiting ||
+                  (p->mock.end[i].inbox_len && !p->mock.end[i].closing && !p->mock.end[i].closed);
+    return moved > 0 || waiting;
 }
 
 void pair_run(struct pair *p)

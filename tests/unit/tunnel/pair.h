@@ -23,8 +23,8 @@ struct side;
 struct mock_end {
     struct side *side;
     struct stream *stream;
-    uint64_t to_send, sent; /* bytes of the sequence still to give, and given */
-    bool eof_after, broken; /* what follows the last byte: EOF; or the local side is reset */
+    uint64_t to_send, sent;    /* bytes of the sequence still to give, and given */
+    bool eof_after, broken;    /* what follows the last byte: EOF; or the local side is reset */
     uint64_t received, unread; /* delivered, and of that not yet consumed */
     bool hold;                 /* does not consume by itself */
     bool wrong;                /* a byte that is not the sequence's came */
