@@ -181,6 +181,8 @@ void ws_conn_close(struct ws_conn *conn, uint32_t code, const char *why)
 {
     if (conn->state == WS_DOOMED)
         return;
+    if (why == NULL || *why == '\0')
+        why = "closed";
     if (conn->state == WS_CLOSING || conn->state == WS_PARTING)
         end_as_remembered(conn);
     else if (code == BURROW_CLOSE_ABORT || conn->state != WS_OPEN)

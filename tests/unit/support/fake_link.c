@@ -36,8 +36,24 @@ static struct burrow_link *alive(struct burrow_link *link)
 
 static void ev_authenticate(struct burrow_link *link, const struct burrow_credential *credential)
 {
-    (void)credential;
-    alive(link)->authenticated++;
+    assert_false(alive(link)->in_op);
+    link->authenticated++;
+    if (link->on_authenticate != NULL)
+        link->on_authenticate(link, credential);
+}
+
+static void ev_http_request(struct burrow_link *link, void *token, const struct burrow_http *http)
+{
+    assert_false(alive(link)->in_op);
+    link->http_requests++;
+    if (link->on_http != NULL)
+        link->on_http(link, token, http);
+}
+
+static void ev_http_cancel(struct burrow_link *link, void *token)
+{
+    assert_non_null(token);
+    alive(link)->http_cancelled++;
 }
 
 static void ev_accepted(struct burrow_link *link)
@@ -121,6 +137,7 @@ static void ev_closed(struct burrow_link *link, const struct burrow_close_info *
     link->closed++;
     link->code = info->code;
     link->http_status = info->http_status;
+    link->auth_code = info->auth_code;
     snprintf(link->reason, sizeof link->reason, "%s", info->reason);
 }
 
@@ -135,6 +152,8 @@ const struct burrow_transport_host fake_link_host = {
     .want_flush = ev_want_flush,
     .release = ev_release,
     .closed = ev_closed,
+    .http_request = ev_http_request,
+    .http_cancel = ev_http_cancel,
 };
 
 static void flush_all(void *arg)
@@ -199,6 +218,9 @@ int fake_link_accept(struct burrow_link *link, struct fake_transport *transport,
 {
     struct burrow_accept accept = {
         .size = sizeof accept, .role = BURROW_ROLE_MAIN, .fd = fd, .tls = 1};
+    if (link->role != 0)
+        accept.role = link->role;
+    accept.tls = accept.role == BURROW_ROLE_MAIN;
     accept.peer = (struct burrow_addr){.family = 4, .port = 1, .bytes = {127, 0, 0, 1}};
     begin(link, transport);
     int r = transport->ops->accept(transport->self, &accept, link, &link->conn);
@@ -253,6 +275,23 @@ int fake_link_send_chain(struct burrow_link *link, const uint8_t *p, const size_
 int fake_link_send(struct burrow_link *link, const void *p, size_t n)
 {
     return fake_link_send_chain(link, (const uint8_t *)p, &n, 1);
+}
+
+void fake_link_admit(struct burrow_link *link, const struct burrow_verdict *verdict)
+{
+    bool was_in_op = link->in_op;
+    link->in_op = true;
+    link->transport->ops->admit(link->conn, verdict);
+    link->in_op = was_in_op;
+}
+
+void fake_link_respond(struct burrow_link *link, void *token,
+                       const struct burrow_http_response *response)
+{
+    bool was_in_op = link->in_op;
+    link->in_op = true;
+    link->transport->ops->http_respond(link->transport->self, token, response);
+    link->in_op = was_in_op;
 }
 
 void fake_link_close(struct burrow_link *link, uint32_t code, const char *why)

@@ -41,6 +41,13 @@ struct burrow_link {
     void (*on_data)(struct burrow_link *link, const uint8_t *p, size_t n);
     void (*on_drained)(struct burrow_link *link);
     void *arg;
+
+    /* Transports that judge a credential before they open, or carry HTTP. */
+    uint32_t role; /* BURROW_ROLE_* of an accepted link; 0: MAIN */
+    uint32_t auth_code;
+    unsigned http_requests, http_cancelled;
+    void (*on_authenticate)(struct burrow_link *link, const struct burrow_credential *credential);
+    void (*on_http)(struct burrow_link *link, void *token, const struct burrow_http *http);
 };
 
 extern const struct burrow_transport_host fake_link_host;
@@ -60,6 +67,9 @@ int fake_link_send(struct burrow_link *link, const void *p, size_t n);
 /* A chain of buffers with the lengths given, filled from p. */
 int fake_link_send_chain(struct burrow_link *link, const uint8_t *p, const size_t *lengths,
                          size_t count);
+void fake_link_admit(struct burrow_link *link, const struct burrow_verdict *verdict);
+void fake_link_respond(struct burrow_link *link, void *token,
+                       const struct burrow_http_response *response);
 void fake_link_close(struct burrow_link *link, uint32_t code, const char *why);
 void fake_link_read_enable(struct burrow_link *link, bool on);
 size_t fake_link_queued(struct burrow_link *link);
