@@ -481,17 +481,16 @@ static void settle(struct fuzz *f)
         for (size_t i = 0; i < f->end_count; i++) {
             struct end *const e = &f->ends[i];
             e->hold = e->reset_in_deliver = false;
-            accept_end(e);
-            if (e->stream == NULL)
-                continue;
-            if (e->unread > 0) {
-                const size_t n = (size_t)e->unread;
-                e->unread = 0;
-                stream_consumed(e->stream, n);
-                moved = true;
-            }
-            if (e->stream != NULL)
+            if (e->stream != NULL && !e->local && !e->accepted) {
+                accept_end(e);
                 stream_ready(e->stream);
+            }
+            if (e->stream == NULL || e->unread == 0)
+                continue;
+            const size_t n = (size_t)e->unread;
+            e->unread = 0;
+            stream_consumed(e->stream, n);
+            moved = true;
         }
         if (!f->mock.end[0].closed && !f->mock.end[0].closing) {
             mock_flush(&f->mock.end[0]);
