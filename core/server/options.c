@@ -6,7 +6,9 @@
 #include "config/option.h"
 
 #include <stddef.h>
+#include <string.h>
 
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 #define S struct server_options
 #define SECOND 1000
 #define HOUR (3600 * SECOND)
@@ -58,6 +60,22 @@ static int check_address(const char *flag, const char *variable, const char *tex
     return BURROW_OK;
 }
 
+/* A literal or something that may be a name; whether it exists is seen when bridges bind. */
+static int check_bridge_host(const char *host, struct error *err)
+{
+    struct burrow_addr literal;
+    char quoted[320];
+    if (host == NULL || host[0] == '\0' || address_parse_literal(host, 0, &literal) == BURROW_OK)
+        return BURROW_OK;
+    size_t n = strlen(host);
+    if (n < 254 && strspn(host, NAME_CHARACTERS) == n)
+        return BURROW_OK;
+    return error_set(err, BURROW_EINVAL,
+                     "--bridge-host (BURROW_BRIDGE_HOST): %s is no address; expected an IP address "
+                     "or a host name, without a port",
+                     option_quote(host, quoted, sizeof quoted));
+}
+
 int server_options_check(const struct server_options *options, struct error *err)
 {
     int rc = check_address("server-addr", "BURROW_SERVER_ADDR", options->server_addr, err);
@@ -65,6 +83,8 @@ int server_options_check(const struct server_options *options, struct error *err
         rc = check_address("tls-addr", "BURROW_TLS_ADDR", options->tls_addr, err);
     if (rc == BURROW_OK)
         rc = check_address("admin-addr", "BURROW_ADMIN_ADDR", options->admin_addr, err);
+    if (rc == BURROW_OK)
+        rc = check_bridge_host(options->bridge_host, err);
     if (rc != BURROW_OK)
         return rc;
     if (options->heartbeat_timeout <= options->heartbeat_interval)
