@@ -102,7 +102,10 @@ static void ask(struct ws_conn *conn, struct lws *wsi, const char *path, const c
                 const char *authorization)
 {
     bool credential = head_sent(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
-    if (path == NULL || path[0] != '/' || !header_safe(path) || query == NULL ||
+    /* libwebsockets takes an encoded line end in the path for the line's end: no version then. */
+    bool version =
+        head_is(wsi, WSI_TOKEN_HTTP, "HTTP/1.1") || head_is(wsi, WSI_TOKEN_HTTP, "HTTP/1.0");
+    if (!version || path == NULL || path[0] != '/' || !header_safe(path) || query == NULL ||
         (credential && authorization == NULL) || head_announces_body(wsi) ||
         head_repeated(wsi, WSI_TOKEN_HTTP_AUTHORIZATION)) {
         refuse(conn, 400, "bad request", NULL);
