@@ -16,7 +16,7 @@ class Blackhole:
     more. After close_door() it accepts nobody, with a backlog that is full: dials hang."""
 
     def __init__(self, world):
-        self.target = world.target(backlog=0)
+        self.target = world.target()
         self.extra, self.held = [], []
         self.accepting = True
         self.thread = threading.Thread(target=self._serve, daemon=True)
@@ -47,6 +47,7 @@ class Blackhole:
         """Stops accepting and fills the backlog, until a further connect gets no answer."""
         self.accepting = False
         self.thread.join()
+        self.target.listener.listen(0)
         for _ in range(16):
             sock = socket.socket()
             sock.settimeout(0.3)

@@ -50,6 +50,16 @@ def dial(address, timeout=TIMEOUT):
     return sock
 
 
+def is_reset(address, seconds=TIMEOUT):
+    """True when a new connection ends with a RST, however soon: connect() itself may see it."""
+    try:
+        sock = dial(address)
+    except ConnectionResetError:
+        return True
+    with sock:
+        return was_reset(sock, seconds)
+
+
 class Target:
     """A listener whose connections are each handled by `handler(sock)` on a thread of their own;
     without a handler the test takes them with accept()."""
@@ -109,7 +119,8 @@ class Target:
 
 def echo(sock):
     """Sends back what comes, up to EOF."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while True:
         data = sock.recv(1 << 16)
         if not data:
