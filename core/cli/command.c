@@ -222,9 +222,9 @@ static int unknown_command(const char *name)
     for (size_t i = 0; (plugin = known_bundled(i)) != NULL; i++)
         if (known_kind(plugin) == BURROW_KIND_COMMAND)
             nearest_offer(&nearest, plugin + strlen("command-"));
-    fprintf(stderr, "burrow: %s: unknown command%s%s; `burrow help` lists them\n",
-            option_quote(name, quoted, sizeof quoted), nearest.name ? "; did you mean " : "",
-            nearest.name ? nearest.name : "");
+    fprintf(stderr, "burrow: %s: unknown command; %s%s%s`burrow help` lists them\n",
+            option_quote(name, quoted, sizeof quoted), nearest.name ? "did you mean " : "",
+            nearest.name ? nearest.name : "", nearest.name ? "? " : "");
     return 2;
 }
 

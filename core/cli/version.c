@@ -6,6 +6,6 @@ int cli_version(const struct cli_args *args)
 {
     (void)args;
     printf("burrow %s (plugin ABI %s, minor %u)\n", CLI_VERSION,
-           BURROW_PLUGIN_SYMBOL + sizeof("burrow_plugin_") - 1, BURROW_ABI_MINOR);
+           &BURROW_PLUGIN_SYMBOL[sizeof("burrow_plugin_") - 1], BURROW_ABI_MINOR);
     return fflush(stdout) == 0 ? 0 : 1;
 }

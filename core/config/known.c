@@ -66,10 +66,10 @@ static const struct {
     {"tls-ca", BOTH_TRANSPORTS, TRANSPORT, NULL, NULL},
     {"tls-skip-verify", BOTH_TRANSPORTS, TRANSPORT, NULL, NULL},
     {"enable-kube-api", "registry-kubernetes", REGISTRY, "registry-kubernetes", "auto|false"},
-    {"namespace", "registry-kubernetes", REGISTRY, NULL, "*"},
-    {"bridge-pod-selector", "registry-kubernetes", REGISTRY, NULL, "*"},
-    {"sweep-interval", "registry-kubernetes", REGISTRY, NULL, "*"},
-    {"stale-service-age", "registry-kubernetes", REGISTRY, NULL, "*"},
+    {"namespace", "registry-kubernetes", REGISTRY, NULL, KNOWN_ANY},
+    {"bridge-pod-selector", "registry-kubernetes", REGISTRY, NULL, KNOWN_ANY},
+    {"sweep-interval", "registry-kubernetes", REGISTRY, NULL, KNOWN_ANY},
+    {"stale-service-age", "registry-kubernetes", REGISTRY, NULL, KNOWN_ANY},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -130,7 +130,7 @@ bool known_is_inert(const char *option, const char *value)
 {
     for (size_t i = 0; i < COUNT(options); i++)
         if (strcmp(options[i].option, option) == 0 && options[i].inert)
-            return strcmp(options[i].inert, "*") == 0 || *value == '\0' ||
+            return strcmp(options[i].inert, KNOWN_ANY) == 0 || *value == '\0' ||
                    text_in_choices(value, options[i].inert);
     return false;
 }

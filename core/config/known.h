@@ -26,6 +26,8 @@ const char *known_owner(const char *option, uint32_t *ret_kinds);
 /* true when the option has a value that means "do without the plugin" (enable-kube-api
  * auto or false). */
 bool known_is_inert(const char *option, const char *value);
+/* A value that is inert only where every value is (namespace: it has no use by itself). */
+#define KNOWN_ANY "*"
 /* The n-th well-known option, NULL at the end. */
 const char *known_option(size_t n);
 

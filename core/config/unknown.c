@@ -80,8 +80,10 @@ int unknown_flag(struct parse *parse, const char *name, bool dashed, const char 
                          "--%s (%s): is an option of `burrow %s`, not of this command", name,
                          option_variable(name, variable, sizeof variable), command);
     if (owner && value && known_is_inert(name, value)) {
-        config_warn(parse->config, "--%s (%s) has no effect: it belongs to %s, which is not in use",
-                    name, option_variable(name, variable, sizeof variable), owner);
+        if (known_is_inert(name, KNOWN_ANY))
+            config_warn(parse->config,
+                        "--%s (%s) has no effect: it belongs to %s, which is not in use", name,
+                        option_variable(name, variable, sizeof variable), owner);
         return 0;
     }
     if (owner)

@@ -17,7 +17,8 @@ struct posted {
     void *arg;
 };
 
-static void host_vlog(struct burrow_self *self, int32_t level, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void host_vlog(struct burrow_self *self, int32_t level,
+                                                            const char *fmt, va_list ap)
 {
     char text[1500];
     must_be(self, SELF_MAGIC);
@@ -27,7 +28,8 @@ static void host_vlog(struct burrow_self *self, int32_t level, const char *fmt, 
     log_at(self->log, level, "plugin", burrow_str("plugin", self->name), burrow_str("msg", text));
 }
 
-static void host_verror(struct burrow_self *self, int32_t code, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void
+host_verror(struct burrow_self *self, int32_t code, const char *fmt, va_list ap)
 {
     must_be(self, SELF_MAGIC);
     if (self->err)

@@ -116,7 +116,7 @@ static int no_descriptor(void *handle, struct error *err)
         snprintf(name, sizeof name, "burrow_plugin_v%u", v);
         if (own_symbol(handle, name))
             return error_set(err, BURROW_EINVAL, "is built for plugin ABI v%u; this burrow has %s",
-                             v, BURROW_PLUGIN_SYMBOL + strlen("burrow_plugin_"));
+                             v, &BURROW_PLUGIN_SYMBOL[strlen("burrow_plugin_")]);
     }
     return error_set(err, BURROW_EINVAL, "is no plugin of burrow (it does not export %s)",
                      BURROW_PLUGIN_SYMBOL);

@@ -225,6 +225,14 @@ static void a_flag_that_needs_no_plugin_is_passed_over_with_a_warning(void **sta
     assert_warns(f, "--namespace (BURROW_NAMESPACE) has no effect");
 }
 
+static void a_flag_that_says_to_do_without_a_plugin_is_taken_in_silence(void **state)
+{
+    struct fixture *f = *state;
+    FLAGS(f, "--enable-kube-api", "auto");
+    assert_int_equal(read_all(f, NULL), 0);
+    assert_warns(f, NULL);
+}
+
 static void single_hyphens_and_words_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -407,6 +415,7 @@ int main(void)
         TEST(a_flag_of_another_command_is_refused_as_such),
         TEST(a_flag_of_a_plugin_that_is_not_in_use_is_refused_as_such),
         TEST(a_flag_that_needs_no_plugin_is_passed_over_with_a_warning),
+        TEST(a_flag_that_says_to_do_without_a_plugin_is_taken_in_silence),
         TEST(single_hyphens_and_words_are_refused),
         TEST(an_argument_is_refused_where_none_is_taken),
         TEST(a_misspelt_variable_is_warned_of_with_the_nearest_name),
