@@ -44,6 +44,18 @@ struct instance *runtime_next(const struct runtime *rt, uint32_t kind, size_t *a
     return NULL;
 }
 
+const void *runtime_option(const struct runtime *rt, const char *plugin_name, const char *option,
+                           uint32_t type)
+{
+    for (size_t i = 0; i < rt->plugin_count; i++) {
+        const struct burrow_plugin *d = plugin_descriptor(rt->plugins[i]);
+        const struct burrow_option *o = option_find(d->options, option);
+        if (strcmp(d->name, plugin_name) == 0)
+            return o && o->type == type ? (const char *)rt->state->configs[i] + o->offset : NULL;
+    }
+    return NULL;
+}
+
 static bool uses_kind(const struct cli_command *command, uint32_t kind)
 {
     return kind < 32 && (command->kinds & 1u << kind) != 0;

@@ -57,6 +57,11 @@ bool runtime_has(const struct runtime *rt, const char *plugin_name);
 /* The next instance of a kind: *at counts on from 0; NULL at the end. */
 struct instance *runtime_next(const struct runtime *rt, uint32_t kind, size_t *at);
 
+/* The field of a plugin's config that the option of this name and type fills: a const char *
+ * const * for a string, and so on. NULL when the plugin is not in use or has no such option. */
+const void *runtime_option(const struct runtime *rt, const char *plugin_name, const char *option,
+                           uint32_t type);
+
 /* Starts every instance, in order. On failure those already started are stopped by the
  * runtime after run returns. */
 int runtime_start(struct runtime *rt, struct error *err);

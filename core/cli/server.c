@@ -17,6 +17,13 @@ struct server_run {
     struct loop_signal *terminate, *interrupt;
 };
 
+/* A client's transport-tls needs no certificate, so that the plugin itself cannot ask. */
+static bool has_certificate(const struct runtime *rt)
+{
+    const char *const *cert = runtime_option(rt, "transport-tls", "tls-cert", BURROW_OPT_PATH);
+    return cert == NULL || *cert != NULL;
+}
+
 static int check(const struct runtime *rt, struct error *err)
 {
     bool has_auth = false, has_http = false;
@@ -41,6 +48,10 @@ static int check(const struct runtime *rt, struct error *err)
         return error_set(err, BURROW_EINVAL,
                          "--tls-addr (BURROW_TLS_ADDR): needs the plugin transport-tls, which is "
                          "not in use");
+    if (o->tls_addr != NULL && !has_certificate(rt))
+        return error_set(err, BURROW_EINVAL,
+                         "--tls-addr (BURROW_TLS_ADDR): needs --tls-cert (BURROW_TLS_CERT) and "
+                         "--tls-key (BURROW_TLS_KEY)");
     if (o->tls_addr == NULL && !has_http)
         return error_set(err, BURROW_EINVAL,
                          "nothing to listen at: use the plugin transport-ws, or transport-tls "

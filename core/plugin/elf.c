@@ -27,7 +27,34 @@ static const char *machine_name(unsigned machine)
     return "another machine";
 }
 
-int elf_check(int fd, struct error *err)
+/* n entries of `size` bytes from `offset` on lie within the file. */
+static bool within(uint64_t offset, uint64_t n, uint64_t size, uint64_t file_size)
+{
+    uint64_t bytes, end;
+    return !__builtin_mul_overflow(n, size, &bytes) &&
+           !__builtin_add_overflow(offset, bytes, &end) && end <= file_size;
+}
+
+/* All that the linker would map is there: a page beyond the end of a file that was cut short
+ * is a SIGBUS later. The section headers, which nobody needs, stand last in most files. */
+static bool is_whole(int fd, const ElfW(Ehdr) * header, uint64_t file_size)
+{
+    if (header->e_phentsize != sizeof(ElfW(Phdr)) ||
+        !within(header->e_phoff, header->e_phnum, sizeof(ElfW(Phdr)), file_size) ||
+        !within(header->e_shoff, header->e_shnum, header->e_shentsize, file_size))
+        return false;
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        ElfW(Phdr) segment;
+        off_t at = (off_t)(header->e_phoff + i * sizeof segment);
+        if (pread(fd, &segment, sizeof segment, at) != (ssize_t)sizeof segment ||
+            (segment.p_type == PT_LOAD &&
+             !within(segment.p_offset, segment.p_filesz, 1, file_size)))
+            return false;
+    }
+    return true;
+}
+
+int elf_check(int fd, uint64_t file_size, struct error *err)
 {
     /* The fields up to e_machine lie at the same place in 32 and 64 bit headers. */
     Elf64_Ehdr header;
@@ -47,5 +74,9 @@ int elf_check(int fd, struct error *err)
                          machine_name(own->e_machine));
     if (header.e_type != ET_DYN)
         return error_set(err, BURROW_EINVAL, "is no shared object (another type of ELF file)");
+    ElfW(Ehdr) whole;
+    if (pread(fd, &whole, sizeof whole, 0) != (ssize_t)sizeof whole ||
+        !is_whole(fd, &whole, file_size))
+        return error_set(err, BURROW_EINVAL, "is no whole shared object (the file is cut short)");
     return 0;
 }

@@ -100,8 +100,8 @@ struct instance {
     struct loop_timer *stop_timer; /* the deadline, then the fresh turn for stop_fn */
 };
 
-/* What the ELF header says: 0, or err without the file's name. */
-int elf_check(int fd, struct error *err);
+/* What the ELF headers say: 0, or err without the file's name. */
+int elf_check(int fd, uint64_t file_size, struct error *err);
 
 /* Reads the descriptor at `found` into plugin->descriptor and ->ops, and refuses what does
  * not keep the contract; err without the file's name. */

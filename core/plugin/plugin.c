@@ -88,7 +88,7 @@ static int check_file(struct plugin *plugin, struct error *err)
     int rc = fstat(fd, &st) == 0 ? check_writers(plugin->path, &st, err)
                                  : error_set(err, BURROW_EIO, "%s", strerror(errno));
     if (rc == 0)
-        rc = elf_check(fd, err);
+        rc = elf_check(fd, (uint64_t)st.st_size, err);
     close(fd);
     if (rc != 0)
         return rc;

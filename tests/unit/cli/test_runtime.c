@@ -38,6 +38,9 @@ static int run(struct runtime *rt)
     printf("run with %s and key %.*s\n", o->addr, (int)o->key.len, (const char *)o->key.data);
     for (struct instance *i; (i = runtime_next(rt, BURROW_KIND_AUTH, &at)) != NULL;)
         printf("instance %s\n", instance_name(i));
+    const int64_t *number = runtime_option(rt, "auth-good", "number", BURROW_OPT_INT);
+    if (number)
+        printf("number %lld\n", (long long)*number);
     if (runtime_start(rt, &err) != 0)
         return cli_fail(&err);
     if (strcmp(o->addr, "impatient") == 0)
@@ -73,6 +76,14 @@ static void instances_are_made_in_order_and_run_gets_the_options(void **state)
     assert_out(s, "run with 3 and key s3cret\ninstance auth-other\ninstance auth-good\n");
     assert_err(s, "event=plugin plugin=auth-other");
     assert_string_equal(s->argv[9], "******");
+}
+
+static void a_command_can_look_at_a_plugins_option(void **state)
+{
+    struct said *s = *state;
+    WORDS(s, "--plugin-dir", MODULES, "--plugin", "auth-good,number=9");
+    said_call(s, cli_run_runtime, &command);
+    assert_out(s, "number 9\n");
 }
 
 static void a_start_that_fails_ends_with_one(void **state)
@@ -210,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(instances_are_made_in_order_and_run_gets_the_options),
+        TEST(a_command_can_look_at_a_plugins_option),
         TEST(a_start_that_fails_ends_with_one),
         TEST(a_create_that_fails_keeps_run_from_being_called),
         TEST(a_wrong_plugin_keeps_run_from_being_called),

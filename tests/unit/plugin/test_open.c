@@ -131,6 +131,19 @@ static void a_file_cut_short_is_refused(void **state)
     refused(f->path, "auth-x", "auth-x.so: ");
 }
 
+static void a_module_cut_in_half_is_refused(void **state)
+{
+    const struct folder *f = *state;
+    struct stat st;
+    copy_module(f, "auth-good");
+    assert_int_equal(stat(f->file, &st), 0);
+    assert_int_equal(truncate(f->file, st.st_size / 2), 0);
+    refused(f->path, "auth-x", "cut short");
+    copy_module(f, "auth-good");
+    assert_int_equal(truncate(f->file, st.st_size - 1), 0);
+    refused(f->path, "auth-x", "cut short");
+}
+
 static void another_architecture_is_refused_by_name(void **state)
 {
     const struct folder *f = *state;
@@ -287,6 +300,7 @@ int main(void)
         TEST(a_name_that_leaves_the_folder_is_refused),
         TEST(a_text_file_is_refused),
         TEST(a_file_cut_short_is_refused),
+        TEST(a_module_cut_in_half_is_refused),
         TEST(another_architecture_is_refused_by_name),
         TEST(a_directory_is_refused),
         TEST(a_fifo_is_refused_without_waiting),
