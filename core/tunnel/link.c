@@ -16,7 +16,7 @@
 struct burrow_link {
     uint32_t magic;
     bool opened, closing, abandoned, closed;
-    const struct link_transport *transport;
+    struct link_transport transport; /* a copy: links may outlive who made them */
     void *conn;
     const struct link_events *events; /* NULL: nobody listens any more */
     void *arg;
@@ -35,14 +35,14 @@ static void flush_task(void *arg)
     struct burrow_link *link = link_checked(arg);
 
     if (!link->closed)
-        link->transport->ops->flush(link->conn);
+        link->transport.ops->flush(link->conn);
 }
 
 static void free_task(void *arg)
 {
     struct burrow_link *link = link_checked(arg);
 
-    loop_task_cancel(link->transport->loop, &link->flush);
+    loop_task_cancel(link->transport.loop, &link->flush);
     link->magic = 0;
     free(link);
 }
@@ -56,7 +56,7 @@ static struct burrow_link *link_new(const struct link_transport *transport,
     if (!link)
         return NULL;
     link->magic = LINK_MAGIC;
-    link->transport = transport;
+    link->transport = *transport;
     link->events = events;
     link->arg = arg;
     link->peer = *peer;
@@ -107,37 +107,37 @@ void link_admit(struct burrow_link *link, const struct burrow_verdict *verdict)
 {
     link_checked(link);
     if (!link->closed && !link->closing)
-        link->transport->ops->admit(link->conn, verdict);
+        link->transport.ops->admit(link->conn, verdict);
 }
 
 int link_send(struct burrow_link *link, struct burrow_buf *chain)
 {
     link_checked(link);
     if (link->closed || link->closing) {
-        pool_put(loop_pool(link->transport->loop), chain);
+        pool_put(loop_pool(link->transport.loop), chain);
         return BURROW_EIO;
     }
-    loop_task_schedule(link->transport->loop, &link->flush);
-    return link->transport->ops->send(link->conn, chain);
+    loop_task_schedule(link->transport.loop, &link->flush);
+    return link->transport.ops->send(link->conn, chain);
 }
 
 size_t link_queued(const struct burrow_link *link)
 {
-    return link->closed ? 0 : link->transport->ops->queued(link->conn);
+    return link->closed ? 0 : link->transport.ops->queued(link->conn);
 }
 
 void link_set_watermark(struct burrow_link *link, size_t bytes)
 {
     link_checked(link);
-    if (!link->closed && link->transport->ops->set_watermark)
-        link->transport->ops->set_watermark(link->conn, bytes);
+    if (!link->closed && link->transport.ops->set_watermark)
+        link->transport.ops->set_watermark(link->conn, bytes);
 }
 
 void link_read_enable(struct burrow_link *link, bool on)
 {
     link_checked(link);
     if (!link->closed)
-        link->transport->ops->read_enable(link->conn, on);
+        link->transport.ops->read_enable(link->conn, on);
 }
 
 void link_close(struct burrow_link *link, uint32_t code, const char *why)
@@ -146,8 +146,8 @@ void link_close(struct burrow_link *link, uint32_t code, const char *why)
     if (link->closed)
         return;
     link->closing = true;
-    loop_task_schedule(link->transport->loop, &link->flush);
-    link->transport->ops->close(link->conn, code, why);
+    loop_task_schedule(link->transport.loop, &link->flush);
+    link->transport.ops->close(link->conn, code, why);
 }
 
 void link_abandon(struct burrow_link *link, uint32_t code, const char *why)
@@ -162,12 +162,12 @@ void link_http_respond(struct burrow_link *link, void *token,
 {
     link_checked(link);
     if (!link->closed)
-        link->transport->ops->http_respond(link->transport->self, token, response);
+        link->transport.ops->http_respond(link->transport.self, token, response);
 }
 
 bool link_keeps_messages(const struct burrow_link *link)
 {
-    return (link->transport->ops->flags & BURROW_TRANSPORT_MESSAGES) != 0;
+    return (link->transport.ops->flags & BURROW_TRANSPORT_MESSAGES) != 0;
 }
 
 const struct burrow_addr *link_peer(const struct burrow_link *link)
@@ -177,7 +177,7 @@ const struct burrow_addr *link_peer(const struct burrow_link *link)
 
 const char *link_transport_name(const struct burrow_link *link)
 {
-    return link->transport->name;
+    return link->transport.name;
 }
 
 /* ---- the host table: what the plugin calls -------------------------------------------- */
@@ -230,7 +230,7 @@ static void on_closed(struct burrow_link *link, const struct burrow_close_info *
     link_checked(link);
     must(!link->closed);
     link->closed = true;
-    loop_task_schedule(link->transport->loop, &link->end);
+    loop_task_schedule(link->transport.loop, &link->end);
     TELL(link, closed, info);
     link->events = NULL;
 }

@@ -72,8 +72,13 @@ static int on_data(void *arg, uint64_t id, const uint8_t *p, size_t n, bool end)
                                                           : "data past the window");
         return 0;
     }
-    if (s->rx && s->rx->used == RX_PIECES)
+    if (s->rx && s->rx->used == RX_PIECES) {
         receive_flush(s);
+        if (s->over)
+            return BURROW_EPROTO;
+        if (st->dead) /* its end reset it in the delivery */
+            return 0;
+    }
     if (!s->rx) {
         s->rx = malloc(sizeof *s->rx);
         if (!s->rx) {

@@ -46,8 +46,9 @@ struct stream_ops {
 };
 
 struct session_events {
-    /* A peer opened a stream. Take it by stream_set_end (now or later), then stream_accept
-     * when the target is connected or stream_reset when it cannot be. */
+    /* A peer opened a stream. Inside this call either take it by stream_set_end, so that the
+     * end hears of a reset, or refuse it by stream_reset. A stream that was taken is
+     * accepted (stream_accept) when the target is connected, or reset when it cannot be. */
     void (*opened)(void *arg, struct stream *stream, const struct frame_open *open);
     /* A CONTROL frame of an established session. */
     void (*control)(void *arg, const uint8_t *json, size_t n);
@@ -101,8 +102,8 @@ void session_feed(struct session *session, const uint8_t *p, size_t n);
  * (too many streams, session over, no memory) *ret is untouched. */
 int stream_open(struct session *session, const struct frame_open *open,
                 const struct stream_ops *ops, void *end, struct stream **ret);
-/* For a stream that the peer opened, before stream_accept; data that came is delivered
- * after accept. */
+/* For a stream that the peer opened; may be set anew (from what dials to the relay). Data
+ * that came is delivered after stream_accept. */
 void stream_set_end(struct stream *stream, const struct stream_ops *ops, void *end);
 void stream_accept(struct stream *stream);
 /* The end has data (or EOF, or an error) to be pulled. */
