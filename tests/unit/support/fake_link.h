@@ -25,7 +25,7 @@ struct burrow_link {
     struct fake_transport *transport;
     struct burrow_link *next;
     void *conn;
-    bool in_op, in_event;
+    bool in_op;
     unsigned accepted, connected, authenticated, batches, drained, closed;
     bool open_batch;
     bool sent_since_flush;
