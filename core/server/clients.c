@@ -40,22 +40,29 @@ static void record_free(struct client_record *record)
     free(record);
 }
 
+/* The end of a record begins: its bridges close, its registries are told, clients_withdrawn
+ * follows. */
+static void forget(struct client_record *record)
+{
+    bridges_close(record);
+    record->withdrawing = true;
+    registrations_withdraw(record);
+}
+
 /* Records of clients that are gone may be as many as clients may be there; beyond that the
- * one that has been gone longest is forgotten, as if the sweep had come. */
+ * one that has been gone longest is forgotten, as if the sweep had come. Registries take
+ * their time for that, so that a few more are borne meanwhile. */
 static bool make_room(struct server *server)
 {
-    if (server->record_count < 2 * (size_t)server->options->max_clients)
+    size_t limit = 2 * (size_t)server->options->max_clients;
+    if (server->record_count < limit)
         return true;
     struct client_record *oldest = TAILQ_FIRST(&server->gone);
-    if (oldest == NULL)
-        return false;
-    size_t before = server->record_count;
-    bridges_close(oldest);
-    if (!oldest->withdrawing) {
-        oldest->withdrawing = true;
-        registrations_withdraw(oldest);
-    }
-    return server->record_count < before;
+    while (oldest != NULL && oldest->withdrawing)
+        oldest = TAILQ_NEXT(oldest, gone_entry);
+    if (oldest != NULL)
+        forget(oldest);
+    return server->record_count < limit + MAX_PENDING;
 }
 
 struct client_record *clients_get(struct server *server, const char *id)
@@ -103,11 +110,8 @@ void clients_sweep(struct server *server, uint64_t now_ms)
         next = TAILQ_NEXT(record, gone_entry);
         if (now_ms - record->gone_ms < age)
             break; /* those behind it left later */
-        bridges_close(record);
-        if (!record->withdrawing) {
-            record->withdrawing = true;
-            registrations_withdraw(record);
-        }
+        if (!record->withdrawing)
+            forget(record);
     }
     /* What a connected client does not offer any more. */
     struct attachment *a;

@@ -217,12 +217,12 @@ static void on_drained(struct burrow_link *link)
 
 static void on_want_flush(struct burrow_link *link)
 {
-    loop_task_schedule(link_checked(link)->transport->loop, &link->flush);
+    loop_task_schedule(link_checked(link)->transport.loop, &link->flush);
 }
 
 static void on_release(struct burrow_link *link, struct burrow_buf *chain)
 {
-    pool_put(loop_pool(link_checked(link)->transport->loop), chain);
+    pool_put(loop_pool(link_checked(link)->transport.loop), chain);
 }
 
 static void on_closed(struct burrow_link *link, const struct burrow_close_info *info)

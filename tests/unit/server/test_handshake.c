@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a connection to a session, and all the ways that end before. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void an_allowed_client_is_answered_and_has_a_session(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->script.subject = "pg";
+    struct recorder_conn *conn = rig_admitted(rig);
+    struct control *reg = rig_register("pg", 'a');
+    snprintf(reg->previous_session_id, sizeof reg->previous_session_id, "sess-0");
+    rig_send_register(conn, reg);
+    fake_loop_settle(rig->loop);
+    struct control *ack = calloc(1, sizeof *ack);
+    uint8_t version = 0;
+    assert_true(recorder_find(conn, CONTROL_REGISTER_ACK, ack, &version));
+    assert_int_equal(version, FRAME_V1);
+    assert_string_equal(ack->session_id, "sess-1");
+    assert_string_equal(ack->previous_session_id, "sess-0");
+    assert_int_equal(ack->protocol, 2);
+    assert_int_equal(ack->window, 16384);
+    assert_int_equal(ack->max_frame, 65536);
+    assert_int_equal(ack->heartbeat_ms, rig->options.heartbeat_interval);
+    assert_int_equal(ack->timeout_ms, rig->options.heartbeat_timeout);
+    assert_int_equal(ack->service_count, 1);
+    assert_string_equal(ack->services[0].code, "");
+    assert_int_equal(strncmp(ack->services[0].bridge, "127.0.0.1:", 10), 0);
+    control_finish(ack);
+    free(ack);
+    assert_int_equal(rig->server->session_count, 1);
+    assert_int_equal(rig->server->pending_main.count, 0);
+}
+
+static void a_denied_credential_is_refused_by_the_transport(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->script.result = BURROW_AUTH_DENY;
+    rig->script.code = BURROW_CODE_TOKEN_EXPIRED;
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_credential(conn, "t");
+    assert_int_equal(conn->admitted, 0);
+    fake_loop_settle(rig->loop);
+    assert_int_equal(conn->admitted, BURROW_AUTH_DENY);
+    assert_int_equal(conn->admit_code, BURROW_CODE_TOKEN_EXPIRED);
+    assert_int_equal(rig->server->stats.refused[BURROW_CODE_TOKEN_EXPIRED], 1);
+    recorder_closed(conn, BURROW_CLOSE_POLICY, 0, 0, "refused");
+    assert_int_equal(rig->server->pending_main.count, 0);
+}
+
+static void a_connection_that_goes_cancels_its_question(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->script.result = 0;
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_credential(conn, "t");
+    assert_int_equal(auth_pending(rig->server->chain), 1);
+    recorder_closed(conn, BURROW_CLOSE_LOST, 0, 0, "gone");
+    assert_int_equal(auth_pending(rig->server->chain), 0);
+}
+
+static void without_a_credential_the_register_frame_must_bring_the_token(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->script.subject = "pg";
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_open(conn);
+    struct control *reg = rig_register("pg", 'a');
+    reg->token = strdup("secret");
+    rig_send_register(conn, reg);
+    assert_true(conn->read_off);
+    rig_settle(rig);
+    assert_int_equal(rig->script.method, BURROW_CREDENTIAL_REGISTER);
+    assert_string_equal(rig->script.token, "secret");
+    assert_int_equal(rig->server->session_count, 1);
+    assert_false(conn->read_off);
+}
+
+static void a_denied_register_is_told_the_code(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->script.result = BURROW_AUTH_DENY;
+    rig->script.code = BURROW_CODE_MISSING_BEARER;
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_open(conn);
+    rig_send_register(conn, rig_register("pg", 'a'));
+    fake_loop_settle(rig->loop);
+    assert_string_equal(rig->script.token, "-");
+    rig_expect_error(conn, FRAME_V1, "missing_bearer");
+    assert_int_equal(rig->server->session_count, 0);
+    assert_null(clients_find(rig->server, "pg"));
+}
+
+static void an_unavailable_verifier_is_an_internal_error(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->script.result = 0;
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_open(conn);
+    rig_send_register(conn, rig_register("pg", 'a'));
+    fake_loop_advance(rig->loop, AUTH_DEADLINE_MS);
+    rig_expect_error(conn, FRAME_V1, "internal");
+    rig->script.request = NULL;
+}
+
+static void a_subject_that_is_not_the_client_id_is_a_mismatch(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    static const char *const ids[] = {"pg2", "p", "PG", "pg "};
+    rig->script.subject = "pg";
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        struct recorder_conn *conn = rig_admitted(rig);
+        rig_send_register(conn, rig_register(ids[i], 'a'));
+        rig_expect_error(conn, FRAME_V1, "identity_mismatch");
+        assert_null(clients_find(rig->server, ids[i]));
+    }
+}
+
+static void a_version_1_client_is_refused_in_words_it_can_read(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    struct recorder_conn *conn = rig_admitted(rig);
+    struct control *reg = rig_register("pg", 'a');
+    reg->has_meta = false;
+    rig_send_register(conn, reg);
+    rig_expect_error(conn, FRAME_V1, "protocol");
+}
+
+static void nothing_may_follow_the_register_before_its_answer(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_open(conn);
+    rig->script.result = 0;
+    rig_send_register(conn, rig_register("pg", 'a'));
+    recorder_data(conn, "x", 1);
+    rig_expect_error(conn, FRAME_V1, "protocol");
+    assert_int_equal(auth_pending(rig->server->chain), 0);
+}
+
+static void a_register_may_come_byte_by_byte(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    struct recorder_conn *conn = rig_admitted(rig);
+    struct control *reg = rig_register("pg", 'a');
+    char *text;
+    size_t n;
+    assert_int_equal(control_encode(reg, &text, &n), 0);
+    uint8_t head[FRAME_HEADER];
+    const struct frame_header h = {
+        .version = FRAME_V1, .kind = FRAME_CONTROL, .length = (uint32_t)n};
+    frame_header_encode(head, &h);
+    for (size_t i = 0; i < sizeof head; i++)
+        recorder_data(conn, head + i, 1);
+    for (size_t i = 0; i < n; i++)
+        recorder_data(conn, text + i, 1);
+    control_text_free(text, n);
+    control_finish(reg);
+    free(reg);
+    assert_int_equal(rig->server->session_count, 1);
+}
+
+static void other_first_frames_are_refused(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    static const struct frame_header heads[] = {
+        {.version = FRAME_V1, .kind = FRAME_DATA, .stream = 1, .length = 4},
+        {.version = FRAME_V2, .kind = FRAME_CONTROL, .length = 4},
+        {.version = FRAME_V1, .kind = FRAME_CONTROL, .length = 4},
+        {.version = FRAME_V1, .kind = FRAME_CONTROL, .length = FRAME_MAX_CONTROL + 1},
+        {.version = 0, .kind = 0},
+    };
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        uint8_t bytes[FRAME_HEADER + 4] = {0};
+        struct recorder_conn *conn = rig_admitted(rig);
+        frame_header_encode(bytes, &heads[i]);
+        memcpy(bytes + FRAME_HEADER, "null", 4);
+        recorder_data(conn, bytes, sizeof bytes);
+        rig_expect_error(conn, FRAME_V1, "protocol");
+    }
+    struct recorder_conn *conn = rig_admitted(rig);
+    struct control *ack = rig_register("pg", 'a');
+    ack->type = CONTROL_ERROR;
+    rig_send_register(conn, ack);
+    rig_expect_error(conn, FRAME_V1, "protocol");
+}
+
+static void a_register_must_come_within_five_seconds(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    struct recorder_conn *conn = rig_admitted(rig);
+    fake_loop_advance(rig->loop, REGISTER_MS - 1);
+    assert_false(conn->closing);
+    fake_loop_advance(rig->loop, 1);
+    assert_true(conn->closing);
+    assert_int_equal(rig->server->pending_main.count, 0);
+}
+
+static void a_silent_connection_is_dropped_after_ten_seconds(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    struct recorder_conn *conn = rig_accept(rig);
+    fake_loop_advance(rig->loop, HANDSHAKE_MS - 1);
+    assert_false(conn->closing);
+    fake_loop_advance(rig->loop, 1);
+    assert_int_equal(conn->close_code, BURROW_CLOSE_ABORT);
+}
+
+static void at_the_limit_the_oldest_handshake_goes(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    struct recorder_conn *oldest = rig_accept(rig), *second = rig_accept(rig);
+    for (unsigned i = 2; i < MAX_PENDING; i++)
+        rig_accept(rig);
+    assert_false(oldest->closing);
+    rig_accept(rig);
+    assert_true(oldest->closing);
+    assert_false(second->closing);
+    assert_int_equal(rig->server->pending_main.count, MAX_PENDING);
+}
+
+static void token_in_register_lets_a_connection_without_a_token_go_on(void **state)
+{
+    struct rig *rig = *state;
+    rig->options.token_in_register = 1;
+    rig_start(rig);
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_credential(conn, NULL);
+    assert_int_equal(conn->admitted, BURROW_AUTH_ALLOW);
+    assert_int_equal(rig->script.asked, 0);
+    recorder_open(conn);
+    rig->script.result = BURROW_AUTH_DENY;
+    rig->script.code = BURROW_CODE_MISSING_BEARER;
+    rig_send_register(conn, rig_register("pg", 'a'));
+    fake_loop_settle(rig->loop);
+    rig_expect_error(conn, FRAME_V1, "missing_bearer");
+}
+
+static void a_refused_accept_leaves_nothing(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->recorder.refuse = true;
+    assert_null(rig_accept(rig));
+    assert_int_equal(rig->server->pending_main.count, 0);
+}
+
+static void stop_drops_handshakes_and_ends_sessions(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    struct recorder_conn *client = rig_client(rig, "pg", 'a');
+    struct recorder_conn *pending = rig_accept(rig);
+    server_stop(rig->server, "SIGTERM");
+    assert_true(pending->closing);
+    rig_expect_error(client, FRAME_V2, "draining");
+    assert_int_equal(client->close_code, BURROW_CLOSE_GOING_AWAY);
+    assert_int_equal(rig->stopped, 0);
+    fake_loop_advance(rig->loop, 2000);
+    assert_int_equal(rig->stopped, 1);
+}
+
+static void without_an_auth_plugin_there_is_no_server(void **state)
+{
+    struct rig *rig = *state;
+    const struct server_config config = {.options = &rig->options,
+                                         .loop = rig->loop,
+                                         .log = &rig->log,
+                                         .instances = rig->instances,
+                                         .instance_count = 1};
+    struct error err = {0};
+    assert_true(server_create(&config, &rig->server, &err) < 0);
+    assert_non_null(strstr(err.text, "auth-none"));
+    assert_null(rig->server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_allowed_client_is_answered_and_has_a_session),
+        TEST(a_denied_credential_is_refused_by_the_transport),
+        TEST(a_connection_that_goes_cancels_its_question),
+        TEST(without_a_credential_the_register_frame_must_bring_the_token),
+        TEST(a_denied_register_is_told_the_code),
+        TEST(an_unavailable_verifier_is_an_internal_error),
+        TEST(a_subject_that_is_not_the_client_id_is_a_mismatch),
+        TEST(a_version_1_client_is_refused_in_words_it_can_read),
+        TEST(nothing_may_follow_the_register_before_its_answer),
+        TEST(a_register_may_come_byte_by_byte),
+        TEST(other_first_frames_are_refused),
+        TEST(a_register_must_come_within_five_seconds),
+        TEST(a_silent_connection_is_dropped_after_ten_seconds),
+        TEST(at_the_limit_the_oldest_handshake_goes),
+        TEST(token_in_register_lets_a_connection_without_a_token_go_on),
+        TEST(a_refused_accept_leaves_nothing),
+        TEST(stop_drops_handshakes_and_ends_sessions),
+        TEST(without_an_auth_plugin_there_is_no_server),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What registries are told, when, and what happens when they fail. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "rig.h"
+
+static void a_client_is_published_with_its_bridge(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig_client(rig, "pg", 'a');
+    assert_int_equal(rig->registry.published, 1);
+    assert_string_equal(rig->registry.client, "pg");
+    assert_string_equal(rig->registry.target, "127.0.0.1:9");
+    assert_int_equal(rig->registry.services, 1);
+    assert_int_equal(rig->registry.port,
+                     TAILQ_FIRST(&rig_record(rig, "pg")->bridges)->acceptor.local.port);
+}
+
+static void a_failed_operation_is_tried_again(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->registry.result = BURROW_EIO;
+    rig_client(rig, "pg", 'a');
+    assert_int_equal(rig->registry.published, 1);
+    fake_loop_advance(rig->loop, 1500);
+    assert_int_equal(rig->registry.published, 2);
+    rig->registry.result = 0;
+    fake_loop_advance(rig->loop, 2500);
+    assert_int_equal(rig->registry.published, 3);
+    fake_loop_advance(rig->loop, 120000);
+    assert_int_equal(rig->registry.published, 3);
+}
+
+static void one_operation_is_under_way_at_a_time(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->registry.result = INT32_MAX;
+    rig_client(rig, "pg", 'a');
+    rig_client(rig, "pg", 'a');
+    rig_client(rig, "pg", 'a');
+    assert_int_equal(rig->registry.published, 1);
+    rig->registry.host->done(rig->registry.op, 0, NULL);
+    fake_loop_settle(rig->loop);
+    assert_int_equal(rig->registry.published, 2);
+    rig->registry.host->done(rig->registry.op, 0, NULL);
+    fake_loop_settle(rig->loop);
+    assert_int_equal(rig->registry.published, 2);
+}
+
+static void who_is_gone_for_long_is_withdrawn_and_then_forgotten(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    recorder_closed(rig_client(rig, "pg", 'a'), BURROW_CLOSE_LOST, 0, 0, "gone");
+    fake_loop_settle(rig->loop);
+    rig->registry.result = INT32_MAX;
+    assert_int_equal(rig->registry.withdrawn, 0);
+    fake_loop_advance(rig->loop, 660000);
+    assert_int_equal(rig->registry.withdrawn, 1);
+    assert_non_null(clients_find(rig->server, "pg"));
+    assert_true(TAILQ_EMPTY(&rig_record(rig, "pg")->bridges));
+    rig->registry.host->done(rig->registry.op, 0, NULL);
+    fake_loop_settle(rig->loop);
+    assert_null(clients_find(rig->server, "pg"));
+}
+
+static void who_comes_back_during_the_withdrawal_is_published_again(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    recorder_closed(rig_client(rig, "pg", 'a'), BURROW_CLOSE_LOST, 0, 0, "gone");
+    fake_loop_settle(rig->loop);
+    rig->registry.result = INT32_MAX;
+    fake_loop_advance(rig->loop, 660000);
+    rig_client(rig, "pg", 'a');
+    assert_int_equal(rig->registry.published, 1);
+    rig->registry.result = 0;
+    rig->registry.host->done(rig->registry.op, 0, NULL);
+    fake_loop_settle(rig->loop);
+    assert_int_equal(rig->registry.published, 2);
+    assert_non_null(rig_record(rig, "pg")->attachment);
+}
+
+static void what_an_earlier_life_left_is_withdrawn_by_the_sweep(void **state)
+{
+    struct rig *rig = *state;
+    rig->registry.listed = "old";
+    rig_start(rig);
+    assert_non_null(clients_find(rig->server, "old"));
+    fake_loop_advance(rig->loop, 660000);
+    assert_int_equal(rig->registry.withdrawn, 1);
+    assert_string_equal(rig->registry.client, "old");
+    assert_null(clients_find(rig->server, "old"));
+}
+
+static void a_second_done_is_ignored(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig_client(rig, "pg", 'a');
+    rig->registry.host->done(rig->registry.op, BURROW_EIO, "again");
+    fake_loop_advance(rig->loop, 60000);
+    assert_int_equal(rig->registry.published, 1);
+}
+
+static void stop_cancels_what_is_under_way(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->registry.result = INT32_MAX;
+    rig_client(rig, "pg", 'a');
+    server_stop(rig->server, "SIGTERM");
+    assert_int_equal(rig->registry.cancelled, 1);
+    fake_loop_advance(rig->loop, 2000);
+    assert_int_equal(rig->stopped, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_client_is_published_with_its_bridge),
+        TEST(a_failed_operation_is_tried_again),
+        TEST(one_operation_is_under_way_at_a_time),
+        TEST(who_is_gone_for_long_is_withdrawn_and_then_forgotten),
+        TEST(who_comes_back_during_the_withdrawal_is_published_again),
+        TEST(what_an_earlier_life_left_is_withdrawn_by_the_sweep),
+        TEST(a_second_done_is_ignored),
+        TEST(stop_cancels_what_is_under_way),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is answered over HTTP, to whom, and where. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "rig.h"
+#include "server/options.h"
+#include "server/routes.h"
+
+#include "config/option.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct asked {
+    const char *path, *query, *authorization;
+    uint32_t role, flags;
+};
+
+static void expect(struct rig *rig, struct asked asked, uint32_t status, const char *body)
+{
+    const struct burrow_http request = {
+        .size = sizeof request,
+        .role = asked.role != 0 ? asked.role : BURROW_ROLE_MAIN,
+        .flags = asked.flags,
+        .method = "GET",
+        .path = asked.path,
+        .query = asked.query != NULL ? asked.query : "",
+        .authorization = asked.authorization,
+    };
+    struct route_answer answer = {0};
+    routes_answer(rig->server, &request, &answer);
+    assert_int_equal(answer.status, status);
+    if (body != NULL) {
+        assert_int_equal(answer.len, strlen(body));
+        assert_memory_equal(answer.body, body, answer.len);
+        assert_string_equal(answer.content_type, "text/plain; charset=utf-8");
+    }
+    free(answer.body);
+}
+
+#define PATH "/api/clients/pg/bridge-addr"
+
+static const char *bridge_of(struct rig *rig, const char *name)
+{
+    static char text[ADDRESS_TEXT];
+    return bridge_address(bridges_find(rig_record(rig, "pg"), name), text);
+}
+
+static void health_is_ok_without_a_newline(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    expect(rig, (struct asked){.path = "/healthz"}, 200, "ok");
+    expect(rig, (struct asked){.path = "/livez"}, 200, "ok");
+    expect(rig, (struct asked){.path = "/readyz"}, 200, "ok");
+    expect(rig, (struct asked){.path = "/"}, 404, "not found\n");
+    expect(rig, (struct asked){.path = "/healthz/"}, 404, "not found\n");
+    expect(rig, (struct asked){.path = ""}, 404, "not found\n");
+}
+
+static void a_stopping_server_lives_but_is_not_ready(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    server_stop(rig->server, "SIGTERM");
+    expect(rig, (struct asked){.path = "/readyz"}, 503, "not ready\n");
+    expect(rig, (struct asked){.path = "/livez"}, 200, "ok");
+}
+
+static void auto_answers_trusted_peers_only(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig_client(rig, "pg", 'a');
+    expect(rig, (struct asked){.path = PATH, .flags = BURROW_HTTP_TRUSTED_PEER}, 200,
+           bridge_of(rig, ""));
+    expect(rig, (struct asked){.path = PATH}, 404, "not found\n");
+    expect(rig, (struct asked){.path = PATH, .authorization = "Bearer "}, 404, "not found\n");
+}
+
+static void auto_answers_holders_of_the_token_from_anywhere(void **state)
+{
+    struct rig *rig = *state;
+    rig->options.api_token = (struct burrow_secret){(const uint8_t *)"key", 3};
+    rig_start(rig);
+    rig_client(rig, "pg", 'a');
+    const char *addr = bridge_of(rig, "");
+    expect(rig, (struct asked){.path = PATH, .authorization = "Bearer key"}, 200, addr);
+    expect(rig, (struct asked){.path = PATH, .authorization = "bearer  key"}, 200, addr);
+    expect(rig, (struct asked){.path = PATH, .flags = BURROW_HTTP_TRUSTED_PEER}, 200, addr);
+    static const char *const wrong[] = {NULL,        "Bearer kez", "Bearer ke", "Bearer keyy",
+                                        "Basic key", "key",        "Bearer",    ""};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        expect(rig, (struct asked){.path = PATH, .authorization = wrong[i]}, 401, "unauthorized\n");
+}
+
+static void true_answers_everyone_or_holders_of_the_token(void **state)
+{
+    struct rig *rig = *state;
+    rig->options.enable_client_api = "true";
+    rig_start(rig);
+    rig_client(rig, "pg", 'a');
+    expect(rig, (struct asked){.path = PATH}, 200, bridge_of(rig, ""));
+    rig->options.api_token = (struct burrow_secret){(const uint8_t *)"key", 3};
+    expect(rig, (struct asked){.path = PATH, .flags = BURROW_HTTP_TRUSTED_PEER}, 401,
+           "unauthorized\n");
+    expect(rig, (struct asked){.path = PATH, .authorization = "Bearer key"}, 200,
+           bridge_of(rig, ""));
+}
+
+static void false_answers_nobody(void **state)
+{
+    struct rig *rig = *state;
+    rig->options.enable_client_api = "false";
+    rig->options.api_token = (struct burrow_secret){(const uint8_t *)"key", 3};
+    rig_start(rig);
+    rig_client(rig, "pg", 'a');
+    expect(rig,
+           (struct asked){
+               .path = PATH, .flags = BURROW_HTTP_TRUSTED_PEER, .authorization = "Bearer key"},
+           404, "not found\n");
+}
+
+static void each_kind_of_absence_has_its_text(void **state)
+{
+    struct rig *rig = *state;
+    rig->options.enable_client_api = "true";
+    rig_start(rig);
+    expect(rig, (struct asked){.path = PATH}, 404, "client not found\n");
+    struct recorder_conn *conn = rig_client(rig, "pg", 'a');
+    expect(rig, (struct asked){.path = PATH, .query = "service=web"}, 404, "no bridge listener\n");
+    recorder_closed(conn, BURROW_CLOSE_LOST, 0, 0, "gone");
+    rig_settle(rig);
+    expect(rig, (struct asked){.path = PATH}, 404, "client not found\n");
+    expect(rig, (struct asked){.path = "/api/clients/pg"}, 404, "not found\n");
+    expect(rig, (struct asked){.path = "/api/clients//bridge-addr"}, 404, "not found\n");
+    expect(rig, (struct asked){.path = "/api/"}, 404, "not found\n");
+}
+
+static void services_are_asked_for_by_name(void **state)
+{
+    struct rig *rig = *state;
+    rig->options.enable_client_api = "true";
+    rig_start(rig);
+    struct recorder_conn *conn = rig_admitted(rig);
+    struct control *reg = rig_register("pg", 'a');
+    reg->service_count = 2;
+    reg->services[1] = reg->services[0];
+    reg->services[1].id = 2;
+    strcpy(reg->services[0].name, "one");
+    strcpy(reg->services[1].name, "two");
+    rig_send_register(conn, reg);
+    fake_loop_settle(rig->loop);
+    expect(rig, (struct asked){.path = PATH}, 200, bridge_of(rig, "one"));
+    expect(rig, (struct asked){.path = PATH, .query = "service=two"}, 200, bridge_of(rig, "two"));
+    expect(rig, (struct asked){.path = PATH, .query = "x&service=%74wo&y=1"}, 200,
+           bridge_of(rig, "two"));
+    expect(rig, (struct asked){.path = PATH, .query = "service=three"}, 404,
+           "no bridge listener\n");
+}
+
+static void a_client_id_may_hold_a_slash(void **state)
+{
+    struct rig *rig = *state;
+    rig->options.enable_client_api = "true";
+    rig_start(rig);
+    rig_client(rig, "a/b", 'a');
+    expect(rig, (struct asked){.path = "/api/clients/a/b/bridge-addr"}, 200, NULL);
+}
+
+static void with_an_admin_address_the_public_port_keeps_healthz(void **state)
+{
+    struct rig *rig = *state;
+    rig->options.admin_addr = "127.0.0.1:0";
+    rig->options.enable_client_api = "true";
+    rig_start(rig);
+    rig_client(rig, "pg", 'a');
+    static const char *const paths[] = {"/livez", "/readyz", "/metrics", PATH};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        expect(rig, (struct asked){.path = paths[i]}, 404, "not found\n");
+        expect(rig, (struct asked){.path = paths[i], .role = BURROW_ROLE_ADMIN}, 200, NULL);
+    }
+    expect(rig, (struct asked){.path = "/healthz"}, 200, "ok");
+}
+
+static void metrics_tell_the_sums(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig_client(rig, "pg", 'a');
+    size_t n;
+    char *text = metrics_text(rig->server, &n);
+    assert_non_null(text);
+    assert_int_equal(strlen(text), n);
+    static const char *const lines[] = {
+        "\nburrow_sessions_active 1\n",
+        "\nburrow_streams_active 0\n",
+        "\nburrow_stale_services_deleted_total 0\n",
+        "\nburrow_stream_backpressure_drops_total 0\n",
+        "\nburrow_auth_refusals_total{code=\"token_expired\"} 0\n",
+        "\nburrow_stream_ends_total{result=\"refused\"} 0\n",
+        "\n# TYPE burrow_plugin_auth_script_checks_total counter\n",
+        "\nburrow_plugin_auth_script_checks_total 7\n",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        assert_non_null(strstr(text, lines[i]));
+    assert_null(strstr(text, "pg"));
+    free(text);
+}
+
+static void requests_come_by_a_link_and_keep_it_for_ten_seconds(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    struct recorder_conn *conn = rig_accept(rig);
+    const struct burrow_http request = {.size = sizeof request,
+                                        .role = BURROW_ROLE_MAIN,
+                                        .method = "GET",
+                                        .path = "/healthz",
+                                        .query = ""};
+    for (int i = 0; i < 3; i++) {
+        fake_loop_advance(rig->loop, 9999);
+        recorder_http(conn, &request);
+        assert_int_equal(conn->status, 200);
+        assert_string_equal(conn->body, "ok");
+    }
+    fake_loop_advance(rig->loop, 10000);
+    assert_true(conn->closing);
+}
+
+static void the_option_table_is_sound(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    assert_int_equal(option_table_check(server_option_table, sizeof(struct server_options), &err),
+                     0);
+}
+
+static void contradictions_of_options_are_named(void **state)
+{
+    struct rig *rig = *state;
+    struct error err = {0};
+    rig->options.heartbeat_timeout = rig->options.heartbeat_interval;
+    assert_int_equal(server_options_check(&rig->options, &err), BURROW_EINVAL);
+    assert_non_null(strstr(err.text, "--heartbeat-timeout (BURROW_HEARTBEAT_TIMEOUT)"));
+    rig->options.heartbeat_timeout++;
+    assert_int_equal(server_options_check(&rig->options, &err), 0);
+    static const char *const hosts[] = {"a b", "h:1", "[::1]", "x/y"};
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        rig->options.bridge_host = hosts[i];
+        assert_int_equal(server_options_check(&rig->options, &err), BURROW_EINVAL);
+        assert_non_null(strstr(err.text, "--bridge-host (BURROW_BRIDGE_HOST)"));
+    }
+    static const char *const good[] = {"::1", "0.0.0.0", "localhost", ""};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        rig->options.bridge_host = good[i];
+        assert_int_equal(server_options_check(&rig->options, &err), 0);
+    }
+    rig->options.tls_addr = "h:99999";
+    assert_int_equal(server_options_check(&rig->options, &err), BURROW_EINVAL);
+    assert_non_null(strstr(err.text, "--tls-addr (BURROW_TLS_ADDR)"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(health_is_ok_without_a_newline),
+        TEST(a_stopping_server_lives_but_is_not_ready),
+        TEST(auto_answers_trusted_peers_only),
+        TEST(auto_answers_holders_of_the_token_from_anywhere),
+        TEST(true_answers_everyone_or_holders_of_the_token),
+        TEST(false_answers_nobody),
+        TEST(each_kind_of_absence_has_its_text),
+        TEST(services_are_asked_for_by_name),
+        TEST(a_client_id_may_hold_a_slash),
+        TEST(with_an_admin_address_the_public_port_keeps_healthz),
+        TEST(metrics_tell_the_sums),
+        TEST(requests_come_by_a_link_and_keep_it_for_ten_seconds),
+        TEST(the_option_table_is_sound),
+        TEST(contradictions_of_options_are_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
