@@ -308,7 +308,7 @@ static void many_connects_and_closes_leave_no_descriptor(void **state)
 {
     struct rig *rig = (struct rig *)*state;
     unsigned before = 0;
-    for (unsigned i = 0; i < 100; i++) {
+    for (unsigned i = 0; i < 250; i++) {
         struct burrow_link client = {0}, server = {0};
         rig_open(rig, &client, &server);
         struct burrow_link *first = i % 2 ? &client : &server;
