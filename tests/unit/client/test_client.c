@@ -24,7 +24,7 @@ struct rig {
     struct client_options options;
     struct client *client;
     unsigned stopped;
-    char file[40];
+    char file[64];
 };
 
 static const char *const TARGETS[] = {"127.0.0.1:9"};
@@ -395,7 +395,7 @@ static void write_token(struct rig *rig, const char *text)
 
 static void use_file(struct rig *rig)
 {
-    snprintf(rig->file, sizeof rig->file, "/tmp/burrow-client-XXXXXX");
+    snprintf(rig->file, sizeof rig->file, "%s/burrow-client-XXXXXX", P_tmpdir);
     int fd = mkstemp(rig->file);
     assert_true(fd >= 0);
     close(fd);

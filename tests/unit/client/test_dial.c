@@ -162,7 +162,8 @@ static void a_cancelled_dial_tells_nothing(void **state)
 static void a_dial_that_has_connected_may_still_be_cancelled(void **state)
 {
     struct rig *rig = *state;
-    char folder[] = "/tmp/burrow-dial-XXXXXX";
+    char folder[64];
+    snprintf(folder, sizeof folder, "%s/burrow-dial-XXXXXX", P_tmpdir);
     assert_non_null(mkdtemp(folder));
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     snprintf(un.sun_path, sizeof un.sun_path, "%s/s", folder);

@@ -19,7 +19,7 @@
 static int setup(void **state)
 {
     static char path[64];
-    snprintf(path, sizeof path, "/tmp/burrow-token-XXXXXX");
+    snprintf(path, sizeof path, "%s/burrow-token-XXXXXX", P_tmpdir);
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     close(fd);
