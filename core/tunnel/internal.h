@@ -18,10 +18,10 @@
 #define SESSION_MAGIC 0x53455353u
 #define STREAM_MAGIC 0x5354524du
 
-#define LINK_WATERMARK (256u * 1024u)           /* bytes queued below the scheduler */
+#define LINK_WATERMARK (16u * POOL_LARGE) /* bytes queued below the scheduler: one full read */
 #define CONTROL_WATERMARK (2u * LINK_WATERMARK) /* control frames wait above this */
 #define QUANTUM_MIN (16u * 1024u)
-#define QUANTUM_MAX (256u * 1024u)
+#define QUANTUM_MAX LINK_WATERMARK
 #define MAX_WAITING_REFUSALS 1024u
 #define MAX_PINGS_A_SECOND 10u
 #define CREDIT_FLOOR 4096u /* a stream's window when the budgets are used up */
