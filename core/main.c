@@ -9,6 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* gcc and clang say it in different ways. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 /* A file opened later must not become standard output. */
 static int open_standard_files(void)
 {
@@ -25,7 +34,7 @@ int main(int argc, char **argv)
     /* Once, for every library in the process. */
     signal(SIGPIPE, SIG_IGN);
     umask(077);
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(SANITIZED)
     /* No core dump and no debugger of others: the memory holds keys. (The leak checker of a
      * sanitized build is such a debugger.) */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
