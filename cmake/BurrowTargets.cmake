@@ -60,6 +60,8 @@ function(burrow_bundled_plugin name)
     target_link_options(${name} PRIVATE -Wl,-z,defs)
   endif()
   target_link_options(${name} PRIVATE -Wl,--exclude-libs,ALL)
+  # The loader refuses what others may write, and some umasks let the group.
+  add_custom_command(TARGET ${name} POST_BUILD COMMAND chmod go-w $<TARGET_FILE:${name}>)
   install(TARGETS ${name} LIBRARY DESTINATION ${BURROW_PLUGIN_DIR})
 endfunction()
 
