@@ -19,7 +19,7 @@ static const struct {
     {"transport-ws", "burrow"},
     {"transport-tls", "burrow"},
     {"auth-hmac", "burrow"},
-    {"auth-pem", "burrow-plugin-pem"},
+    {"auth-pem", "burrow"},
     {"auth-jwks", "burrow-plugin-jwks"},
     {"auth-none", "burrow"},
     {"registry-noop", "burrow"},
