@@ -2,11 +2,10 @@
 /*
  * How a connection comes about: an accepted descriptor or a dialled address, then the TLS
  * handshake without blocking, under one deadline, then the check that both sides mean
- * burrow/2. Strangers that speak something else cost one line at debug level.
+ * burrow/2. What a stranger did wrong goes to the host with `closed`, which logs it.
  */
 #include "transport.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
@@ -14,28 +13,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ADDRESS_TEXT 64
-
-static const char *format_address(const struct burrow_addr *addr, char buf[ADDRESS_TEXT])
-{
-    char text[INET6_ADDRSTRLEN] = "";
-    int family = addr->family == 6 ? AF_INET6 : AF_INET;
-    if (addr->family == 0 || inet_ntop(family, addr->bytes, text, sizeof text) == NULL)
-        snprintf(buf, ADDRESS_TEXT, "a local peer");
-    else
-        snprintf(buf, ADDRESS_TEXT, addr->family == 6 ? "[%s]:%u" : "%s:%u", text,
-                 (unsigned)addr->port);
-    return buf;
-}
-
 static void handshake_failed(struct conn *conn, uint32_t code, const char *reason)
 {
     const struct burrow_host *host = conn->transport->host;
     host->metric_add(host->self, METRIC_HANDSHAKE_FAILURES, 1);
     if (!conn->dialled) {
-        char peer[ADDRESS_TEXT];
-        burrow_log(host, BURROW_LOG_DEBUG, "no session with %s: %s",
-                   format_address(&conn->peer, peer), reason);
         /* Closing a socket with unread bytes resets it, and the reset may overtake the alert
          * that tells the peer what is wrong. */
         uint8_t rest[16384];
@@ -185,7 +167,6 @@ int conn_accept(void *self, const struct burrow_accept *accept, struct burrow_li
                         &conn);
     if (r < 0)
         return r;
-    conn->peer = accept->peer;
     SSL_set_accept_state(conn->ssl);
     *ret_conn = conn;
     return BURROW_OK;
@@ -216,7 +197,6 @@ static int prepare_client(struct conn *conn, const struct burrow_dial *dial)
 {
     struct transport *transport = conn->transport;
     conn->dialled = true;
-    conn->peer = dial->addr;
     conn->port = dial->port;
     conn->host = strdup(dial->host);
     if (conn->host == NULL)

@@ -66,7 +66,6 @@ struct conn {
     struct burrow_timer *timer; /* deadline of the handshake or of the farewell */
     size_t watermark;           /* 0: the pipe's default */
     bool reading, dialled, in_batch;
-    struct burrow_addr peer;
     uint16_t port; /* of the URL, when dialled */
     char *host;    /* likewise; else NULL */
     uint32_t timeout_ms;
