@@ -44,10 +44,13 @@ void pipe_send(struct pipe *pipe, struct burrow_buf *chain);
 int pipe_send_copy(struct pipe *pipe, const void *p, size_t n);
 size_t pipe_queued(const struct pipe *pipe);
 void pipe_set_watermark(struct pipe *pipe, size_t bytes);
+/* Uses the loop's scratch: inside `data` and `batch_end` of this pipe it is put off until they
+ * have returned; it must not be called inside those of another. */
 void pipe_flush(struct pipe *pipe);
 void pipe_read_enable(struct pipe *pipe, int on);
 /* Half of a farewell: after the queue is written, shut the sending side down (close_notify
- * and FIN). */
+ * and FIN). Needs no flush. Reading goes on; a peer that resets while reading is off is found
+ * within a second. */
 void pipe_shutdown(struct pipe *pipe);
 
 #endif
