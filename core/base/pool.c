@@ -8,6 +8,7 @@
 #include "base/object.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define POOL_ASAN 1
@@ -142,6 +143,36 @@ void pool_put(struct pool *pool, struct burrow_buf *chain)
             free(block);
         }
     }
+}
+
+int pool_append(struct pool *pool, struct burrow_buf **head, struct burrow_buf **tail,
+                const void *p, size_t n)
+{
+    const uint8_t *from = p;
+
+    while (n > 0) {
+        struct burrow_buf *last = *head != NULL ? *tail : NULL;
+        size_t part;
+
+        if (last == NULL || buf_room(last) == 0) {
+            struct burrow_buf *fresh = pool_get(pool, n <= POOL_SMALL ? n : POOL_LARGE);
+
+            if (fresh == NULL)
+                return BURROW_ENOMEM;
+            fresh->next = NULL;
+            if (last != NULL)
+                last->next = fresh;
+            else
+                *head = fresh;
+            *tail = last = fresh;
+        }
+        part = n < buf_room(last) ? n : buf_room(last);
+        memcpy(buf_data(last) + last->len, from, part);
+        last->len += (uint32_t)part;
+        from += part;
+        n -= part;
+    }
+    return BURROW_OK;
 }
 
 size_t pool_in_use(const struct pool *pool)

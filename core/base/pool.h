@@ -27,6 +27,11 @@ struct burrow_buf *pool_get(struct pool *pool, size_t n);
 /* Gives back a whole chain; NULL is allowed. */
 void pool_put(struct pool *pool, struct burrow_buf *chain);
 
+/* Copies n bytes behind the chain *head … *tail (*head NULL: empty), into the room of its
+ * last buffer and new ones. BURROW_ENOMEM: a part may have been copied. */
+int pool_append(struct pool *pool, struct burrow_buf **head, struct burrow_buf **tail,
+                const void *p, size_t n);
+
 /* Bytes of all buffers that are out, for limits and metrics. */
 size_t pool_in_use(const struct pool *pool);
 

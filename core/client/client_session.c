@@ -18,27 +18,16 @@ static void on_opened(void *arg, struct stream *stream, const struct frame_open 
     streams_opened(c, stream, open);
 }
 
-static void on_control(void *arg, const uint8_t *json, size_t n)
+static void on_control(void *arg, const struct control *control)
 {
     struct client *c = arg;
     must_be(c, CLIENT_MAGIC);
-    struct control *control = calloc(1, sizeof *control);
-    if (control == NULL)
-        return;
-    struct error err = {0};
-    if (control_decode(control, json, n, &err) != BURROW_OK) {
-        free(control);
-        session_close(c->session, BURROW_CLOSE_PROTOCOL, "protocol", err.text);
-        return;
-    }
     if (control->type == CONTROL_ERROR) {
         snprintf(c->end_code, sizeof c->end_code, "%s",
                  control->code[0] != '\0' ? control->code : "error");
         snprintf(c->end_text, sizeof c->end_text, "%s", control->message);
         session_close(c->session, BURROW_CLOSE_NORMAL, NULL, c->end_text);
     }
-    control_finish(control);
-    free(control);
 }
 
 static void on_ended(void *arg, uint32_t close_code, const char *reason)
@@ -86,17 +75,23 @@ static void say_connected(const struct client *c)
     }
 }
 
+static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
 int session_begin(struct client *c)
 {
     const struct control *ack = c->answer;
+    uint32_t heartbeat = clamp(ack->heartbeat_ms, HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS);
     const struct session_config config = {
         .opens_odd = false,
         .window = SMALL_WINDOW,
         .peer_window = ack->window,
         .max_frame = ack->max_frame,
-        .heartbeat_ms = ack->heartbeat_ms,
-        .timeout_ms = ack->timeout_ms,
-        .max_streams = MAX_STREAMS,
+        .heartbeat_ms = heartbeat,
+        .timeout_ms = clamp(ack->timeout_ms, heartbeat + HEARTBEAT_MIN_MS, TIMEOUT_MAX_MS),
+        .max_streams = (uint32_t)c->options->max_streams,
         .stream_window_max = STREAM_WINDOW,
         .session_window_max = SESSION_WINDOW,
         .open_timeout_ms = OPEN_TIMEOUT_MS,

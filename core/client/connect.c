@@ -80,27 +80,14 @@ static int fill_register(const struct client *c, struct control *reg)
 static int send_register(struct client *c)
 {
     struct control *reg = calloc(1, sizeof *reg);
-    char *text = NULL;
-    size_t n = 0;
     if (reg == NULL)
         return BURROW_ENOMEM;
     int rc = fill_register(c, reg);
     if (rc == BURROW_OK)
-        rc = control_encode(reg, &text, &n);
+        rc = link_send_control(c->link, FRAME_V1, reg);
     control_finish(reg);
     free(reg);
-    if (rc != BURROW_OK)
-        return rc;
-    struct burrow_buf *buf = pool_get(loop_pool(c->loop), FRAME_HEADER + n);
-    if (buf != NULL) {
-        const struct frame_header head = {
-            .version = FRAME_V1, .kind = FRAME_CONTROL, .length = (uint32_t)n};
-        frame_header_encode(buf_data(buf), &head);
-        memcpy(buf_data(buf) + FRAME_HEADER, text, n);
-        buf->len = FRAME_HEADER + (uint32_t)n;
-    }
-    control_text_free(text, n);
-    return buf != NULL ? link_send(c->link, buf) : BURROW_ENOMEM;
+    return rc;
 }
 
 static void on_open(void *arg)

@@ -27,7 +27,10 @@
 #define STREAM_WINDOW (4u << 20)
 #define SESSION_WINDOW (16u << 20)
 #define OPEN_TIMEOUT_MS 10000u
-#define MAX_STREAMS 65536u /* the server's limit is the one that counts */
+/* What a server may ask of a session's pulse; beyond that it is set to the limit. */
+#define HEARTBEAT_MIN_MS 100u
+#define HEARTBEAT_MAX_MS 3600000u
+#define TIMEOUT_MAX_MS 86400000u
 
 enum client_state {
     CLIENT_IDLE,

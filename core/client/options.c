@@ -34,6 +34,8 @@ const struct burrow_option client_option_table[] = {
         "first pause after a network error; it doubles up to 15s"),
     BURROW_OPTION_DURATION(S, client_auth_retry_interval, "client-auth-retry-interval", "5s", 0, 10,
         HOUR, "first pause after a refusal; it doubles up to 60s"),
+    BURROW_OPTION_INT(S, max_streams, "max-streams", "1024", "COUNT", 0, 1, 65536,
+        "streams that the server may have open at once"),
     BURROW_OPTION_BYTES(S, buffer_limit, "buffer-limit", "128MiB", 0, 1 << 20, (int64_t)1 << 40,
         "bytes that the server may have under way to this process"),
     BURROW_OPTION_BOOL(S, token_in_register, "token-in-register", "false", 0,

@@ -196,26 +196,15 @@ static void on_opened(void *arg, struct stream *stream, const struct frame_open 
     stream_reset(stream, RESET_NOT_ALLOWED, "the server takes no streams");
 }
 
-static void on_control(void *arg, const uint8_t *json, size_t n)
+static void on_control(void *arg, const struct control *control)
 {
     struct attachment *a = arg;
     must_be(a, ATTACHMENT_MAGIC);
-    struct control *control = calloc(1, sizeof *control);
-    if (control == NULL)
-        return;
-    struct error err = {0};
-    if (control_decode(control, json, n, &err) != BURROW_OK) {
-        free(control);
-        session_close(a->session, BURROW_CLOSE_PROTOCOL, "protocol", err.text);
-        return;
-    }
     if (control->type == CONTROL_ERROR) {
         char reason[96];
         snprintf(reason, sizeof reason, "the client ended it: %s", control->code);
         session_close(a->session, BURROW_CLOSE_NORMAL, NULL, reason);
     }
-    control_finish(control);
-    free(control);
 }
 
 static void on_ended(void *arg, uint32_t close_code, const char *reason)
@@ -250,27 +239,6 @@ static void replace(struct client_record *record, const char *instance)
     detach(old, "superseded");
     session_close(old->session, BURROW_CLOSE_POLICY, "superseded",
                   "another client with this id has registered");
-}
-
-static int send_ack(struct server *server, struct burrow_link *link, const struct control *ack)
-{
-    char *text = NULL;
-    size_t n = 0;
-    int rc = control_encode(ack, &text, &n);
-    if (rc != BURROW_OK)
-        return rc;
-    struct burrow_buf *buf = pool_get(loop_pool(server->loop), FRAME_HEADER + n);
-    if (buf == NULL) {
-        control_text_free(text, n);
-        return BURROW_ENOMEM;
-    }
-    const struct frame_header head = {
-        .version = FRAME_V1, .kind = FRAME_CONTROL, .length = (uint32_t)n};
-    frame_header_encode(buf_data(buf), &head);
-    memcpy(buf_data(buf) + FRAME_HEADER, text, n);
-    buf->len = FRAME_HEADER + (uint32_t)n;
-    control_text_free(text, n);
-    return link_send(link, buf);
 }
 
 static void fill_ack(const struct attachment *a, const struct control *reg, struct control *ack)
@@ -394,7 +362,7 @@ int clients_register(struct server *server, struct burrow_link *link, const stru
 
     fill_ack(a, reg, ack);
     bridges_apply(record, reg, ack);
-    int rc = send_ack(server, link, ack);
+    int rc = link_send_control(link, FRAME_V1, ack);
     free(ack);
     a->session = rc == BURROW_OK ? begin_session(a, link, reg) : NULL;
     if (a->session == NULL) {

@@ -77,27 +77,26 @@ static bool is_admin(const struct handshake *h)
  * client, of whatever version, can read it. */
 static void send_error(struct handshake *h, const char *code, const char *message)
 {
-    struct control *control = calloc(1, sizeof *control);
-    if (control == NULL)
-        return;
-    control->type = CONTROL_ERROR;
-    snprintf(control->code, sizeof control->code, "%s", code);
-    snprintf(control->message, sizeof control->message, "%s", message);
-    char *text = NULL;
-    size_t n = 0;
-    if (control_encode(control, &text, &n) == BURROW_OK) {
-        struct burrow_buf *buf = pool_get(loop_pool(h->server->loop), FRAME_HEADER + n);
-        if (buf != NULL) {
-            const struct frame_header head = {
-                .version = FRAME_V1, .kind = FRAME_CONTROL, .length = (uint32_t)n};
-            frame_header_encode(buf_data(buf), &head);
-            memcpy(buf_data(buf) + FRAME_HEADER, text, n);
-            buf->len = FRAME_HEADER + (uint32_t)n;
-            link_send(h->link, buf);
-        }
-        control_text_free(text, n);
+    link_send_error(h->link, FRAME_V1, code, message);
+}
+
+/* Strangers must not fill the log: so many refusals a second have a line, the rest is counted
+ * and told by the next line. */
+static bool may_log(struct server *server, uint32_t *ret_dropped)
+{
+    uint64_t second = loop_now_ms(server->loop) / 1000;
+    if (second != server->refusals_second) {
+        server->refusals_second = second;
+        server->refusals_logged = 0;
     }
-    free(control);
+    if (server->refusals_logged >= REFUSALS_A_SECOND) {
+        server->refusals_dropped++;
+        return false;
+    }
+    server->refusals_logged++;
+    *ret_dropped = server->refusals_dropped;
+    server->refusals_dropped = 0;
+    return true;
 }
 
 /* Ends a handshake that got as far as frames. detail, for the log, may say more than message. */
@@ -105,11 +104,14 @@ static void refuse(struct handshake *h, uint32_t close_code, const char *code, c
                    const char *detail)
 {
     char peer[ADDRESS_TEXT];
-    log_at(h->server->log, BURROW_LOG_WARN, "register_refused",
-           burrow_str("peer", address_format(link_peer(h->link), peer)),
-           burrow_str("transport", link_transport_name(h->link)),
-           burrow_str("client", h->reg != NULL ? h->reg->client_id : ""), burrow_str("code", code),
-           burrow_str("reason", detail));
+    uint32_t dropped;
+    if (may_log(h->server, &dropped))
+        log_at(h->server->log, BURROW_LOG_WARN, "register_refused",
+               burrow_str("peer", address_format(link_peer(h->link), peer)),
+               burrow_str("transport", link_transport_name(h->link)),
+               burrow_str("client", h->reg != NULL ? h->reg->client_id : ""),
+               burrow_str("code", code), burrow_str("reason", detail),
+               burrow_uint("left_out", dropped));
     h->server->stats.register_failed++;
     send_error(h, code, message);
     handshake_end(h, close_code, message);
@@ -127,11 +129,13 @@ static void note_refusal(struct handshake *h, const struct auth_verdict *v)
     char peer[ADDRESS_TEXT], id[24];
     snprintf(id, sizeof id, "%llu", (unsigned long long)h->request_id);
     h->server->stats.refused[denied && v->code < AUTH_CODES ? v->code : 0]++;
-    log_at(h->server->log, BURROW_LOG_WARN, "auth_refused",
-           burrow_str("peer", address_format(link_peer(h->link), peer)),
-           burrow_str("code", denied ? auth_code_name(v->code) : "unavailable"),
-           burrow_str("reason", v->reason), burrow_str("plugin", v->plugin),
-           burrow_str("request_id", id));
+    uint32_t dropped;
+    if (may_log(h->server, &dropped))
+        log_at(h->server->log, BURROW_LOG_WARN, "auth_refused",
+               burrow_str("peer", address_format(link_peer(h->link), peer)),
+               burrow_str("code", denied ? auth_code_name(v->code) : "unavailable"),
+               burrow_str("reason", v->reason), burrow_str("plugin", v->plugin),
+               burrow_str("request_id", id), burrow_uint("left_out", dropped));
 }
 
 /* ---- from register to a session ---- */

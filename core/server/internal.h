@@ -30,6 +30,7 @@
 #define STREAM_WINDOW (4u << 20)
 #define SESSION_WINDOW (16u << 20)
 #define OPEN_TIMEOUT_MS 10000u
+#define REFUSALS_A_SECOND 20u /* log lines; the rest is counted */
 #define SESSION_ID_TEXT 32
 
 struct handshake;
@@ -87,6 +88,9 @@ struct server {
     struct attachment_list sessions; /* all, also those that are leaving */
     uint64_t next_session, next_request;
     struct loop_timer *sweep_timer;
+
+    uint64_t refusals_second;                   /* of the log's sample of refusals */
+    uint32_t refusals_logged, refusals_dropped; /* in that second; since the last line */
 
     struct budget budget;
     struct session_stats sessions_stats;

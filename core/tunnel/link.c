@@ -165,6 +165,11 @@ void link_http_respond(struct burrow_link *link, void *token,
         link->transport.ops->http_respond(link->transport.self, token, response);
 }
 
+struct pool *link_pool(const struct burrow_link *link)
+{
+    return loop_pool(link->transport.loop);
+}
+
 bool link_keeps_messages(const struct burrow_link *link)
 {
     return (link->transport.ops->flags & BURROW_TRANSPORT_MESSAGES) != 0;

@@ -40,6 +40,7 @@ struct link_events {
 };
 
 struct burrow_link;
+struct control; /* wire/control.h */
 
 /* The host table that every transport instance is bound to. */
 extern const struct burrow_transport_host link_transport_host;
@@ -57,6 +58,9 @@ void link_admit(struct burrow_link *, const struct burrow_verdict *);
 /* Queues the chain; it is given back to the loop's pool after it was sent. On failure the
  * chain is given back, and `closed` follows. */
 int link_send(struct burrow_link *, struct burrow_buf *chain);
+/* Sends a CONTROL frame with a header of this wire version (FRAME_V1 for registers). */
+int link_send_control(struct burrow_link *, uint8_t version, const struct control *);
+int link_send_error(struct burrow_link *, uint8_t version, const char *code, const char *message);
 size_t link_queued(const struct burrow_link *);
 void link_set_watermark(struct burrow_link *, size_t bytes);
 void link_read_enable(struct burrow_link *, bool on);
@@ -64,6 +68,7 @@ void link_close(struct burrow_link *, uint32_t code, const char *why);   /* clos
 void link_abandon(struct burrow_link *, uint32_t code, const char *why); /* no event follows */
 void link_http_respond(struct burrow_link *, void *token, const struct burrow_http_response *);
 
+struct pool *link_pool(const struct burrow_link *); /* its loop's buffers */
 bool link_keeps_messages(const struct burrow_link *);
 const struct burrow_addr *link_peer(const struct burrow_link *);
 const char *link_transport_name(const struct burrow_link *);

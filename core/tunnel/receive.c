@@ -7,6 +7,7 @@
 #include "tunnel/internal.h"
 
 #include "base/checked.h"
+#include "wire/control.h"
 
 #define DELIVER_IOV 64
 
@@ -103,35 +104,13 @@ static int on_data(void *arg, uint64_t id, const uint8_t *p, size_t n, bool end)
 /* Copies the pieces behind what is held already; bounded by the stream's credit. */
 static int hold(struct stream *st)
 {
-    struct pool *pool = loop_pool(st->session->loop);
     const struct rx_piece *piece;
+    int ret = BURROW_OK;
 
-    for (piece = st->rx_head; piece; piece = piece->next) {
-        const uint8_t *p = piece->p;
-        size_t left = piece->n;
-
-        while (left > 0) {
-            struct burrow_buf *tail = st->held_tail;
-            size_t n;
-
-            if (!tail || buf_room(tail) == 0) {
-                tail = pool_get(pool, left < POOL_LARGE ? left : POOL_LARGE);
-                if (!tail)
-                    return BURROW_ENOMEM;
-                if (st->held)
-                    st->held_tail->next = tail;
-                else
-                    st->held = tail;
-                st->held_tail = tail;
-            }
-            n = left < buf_room(tail) ? left : buf_room(tail);
-            memcpy(buf_data(tail) + tail->len, p, n);
-            tail->len += (uint32_t)n;
-            p += n;
-            left -= n;
-        }
-    }
-    return BURROW_OK;
+    for (piece = st->rx_head; piece && ret == BURROW_OK; piece = piece->next)
+        ret = pool_append(loop_pool(st->session->loop), &st->held, &st->held_tail, piece->p,
+                          piece->n);
+    return ret;
 }
 
 /* Hands over the next pieces from *held and *piece; true while some are left. */
@@ -356,6 +335,26 @@ static int on_pong(struct session *s, const struct frame_header *h, const uint8_
     return 0;
 }
 
+static int on_control(struct session *s, const struct frame_header *h, const uint8_t *payload)
+{
+    struct control *control = calloc(1, sizeof *control);
+    struct error err = {0};
+
+    if (!control) {
+        session_fail(s, BURROW_CLOSE_INTERNAL, "internal", "out of memory");
+        return BURROW_ENOMEM;
+    }
+    if (control_decode(control, payload, h->length, &err) < 0) {
+        free(control);
+        return broken(s, err.text);
+    }
+    if (control->type != CONTROL_UNKNOWN && s->events->control)
+        s->events->control(s->arg, control);
+    control_finish(control);
+    free(control);
+    return s->over ? BURROW_EPROTO : 0;
+}
+
 static int on_frame(void *arg, const struct frame_header *h, const uint8_t *payload)
 {
     struct session *s = arg;
@@ -365,9 +364,7 @@ static int on_frame(void *arg, const struct frame_header *h, const uint8_t *payl
         return BURROW_EPROTO;
     switch (h->kind) {
     case FRAME_CONTROL:
-        if (s->events->control)
-            s->events->control(s->arg, payload, h->length);
-        return s->over ? BURROW_EPROTO : 0;
+        return on_control(s, h, payload);
     case FRAME_OPEN:
         return on_open(s, h, payload);
     case FRAME_PING:

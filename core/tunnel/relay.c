@@ -185,37 +185,17 @@ static ssize_t write_some(int fd, const struct iovec *iov, int count)
 /* Copies what lies behind the first `skip` bytes of iov to the pending chain. */
 static int keep(struct relay *r, const struct iovec *iov, int count, size_t skip)
 {
-    for (; count > 0; iov++, count--) {
+    int ret = BURROW_OK;
+
+    for (; count > 0 && ret == BURROW_OK; iov++, count--) {
         const uint8_t *p = iov->iov_base;
-        size_t left = iov->iov_len;
-        size_t over = skip < left ? skip : left;
+        size_t over = skip < iov->iov_len ? skip : iov->iov_len;
 
-        p += over;
-        left -= over;
         skip -= over;
-        while (left > 0) {
-            struct burrow_buf *tail = r->pending_tail;
-            size_t n;
-
-            if (!r->pending || buf_room(tail) == 0) {
-                tail = pool_get(loop_pool(r->loop), left <= POOL_SMALL ? left : POOL_LARGE);
-                if (!tail)
-                    return BURROW_ENOMEM;
-                tail->next = NULL;
-                if (r->pending)
-                    r->pending_tail->next = tail;
-                else
-                    r->pending = tail;
-                r->pending_tail = tail;
-            }
-            n = left < buf_room(tail) ? left : buf_room(tail);
-            memcpy(buf_data(tail) + tail->len, p, n);
-            tail->len += (uint32_t)n;
-            p += n;
-            left -= n;
-        }
+        ret = pool_append(loop_pool(r->loop), &r->pending, &r->pending_tail, p + over,
+                          iov->iov_len - over);
     }
-    return BURROW_OK;
+    return ret;
 }
 
 static void finish_writing(struct relay *r)

@@ -6,8 +6,6 @@
  */
 #include "tunnel/internal.h"
 
-#include "wire/control.h"
-
 #include <stdio.h>
 
 #define TICK_MS 1000u         /* while an OPEN is unanswered or a stream's local side is not read */
@@ -81,26 +79,6 @@ static void end_task(void *arg)
     s->events->ended(s->arg, s->over_code, s->over_reason);
 }
 
-static int send_error(struct session *s, const char *code, const char *message)
-{
-    struct control *control = calloc(1, sizeof *control);
-    char *text = NULL;
-    size_t n = 0;
-    int ret = BURROW_ENOMEM;
-
-    if (control) {
-        control->type = CONTROL_ERROR;
-        snprintf(control->code, sizeof control->code, "%s", code);
-        snprintf(control->message, sizeof control->message, "%s", message);
-        ret = control_encode(control, &text, &n);
-    }
-    if (ret == BURROW_OK)
-        ret = session_send_control(s, text, n);
-    control_text_free(text, n);
-    free(control);
-    return ret;
-}
-
 void session_fail(struct session *s, uint32_t close_code, const char *error_code,
                   const char *reason)
 {
@@ -108,7 +86,7 @@ void session_fail(struct session *s, uint32_t close_code, const char *error_code
     if (s->over)
         return;
     if (s->link && error_code)
-        send_error(s, error_code, reason);
+        link_send_error(s->link, FRAME_V2, error_code, reason);
     s->over = true;
     s->over_code = close_code;
     snprintf(s->over_reason, sizeof s->over_reason, "%s", reason ? reason : "");
@@ -141,25 +119,6 @@ void session_destroy(struct session *s)
     free(s->name);
     s->magic = 0;
     free(s);
-}
-
-int session_send_control(struct session *s, const char *json, size_t n)
-{
-    struct frame_header h = {.version = FRAME_V2, .kind = FRAME_CONTROL, .length = (uint32_t)n};
-    struct burrow_buf *b;
-
-    must_be(s, SESSION_MAGIC);
-    if (s->over || !s->link)
-        return BURROW_EIO;
-    if (n > FRAME_MAX_CONTROL)
-        return BURROW_EINVAL;
-    b = pool_get(loop_pool(s->loop), n + FRAME_HEADER);
-    if (!b)
-        return BURROW_ENOMEM;
-    frame_header_encode(buf_data(b), &h);
-    memcpy(buf_data(b) + FRAME_HEADER, json, n);
-    b->len = (uint32_t)n + FRAME_HEADER;
-    return link_send(s->link, b);
 }
 
 size_t session_stream_count(const struct session *s)

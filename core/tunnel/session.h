@@ -21,6 +21,7 @@
 
 #include <sys/uio.h>
 
+struct control; /* wire/control.h */
 struct session;
 struct stream;
 
@@ -50,8 +51,9 @@ struct session_events {
      * end hears of a reset, or refuse it by stream_reset. A stream that was taken is
      * accepted (stream_accept) when the target is connected, or reset when it cannot be. */
     void (*opened)(void *arg, struct stream *stream, const struct frame_open *open);
-    /* A CONTROL frame of an established session. */
-    void (*control)(void *arg, const uint8_t *json, size_t n);
+    /* A CONTROL frame of an established session, borrowed for the call. An `error` is left
+     * to the owner, who ends the session; types that are unknown are not told. */
+    void (*control)(void *arg, const struct control *control);
     /* The session is over: all streams have ended, the link is closed or closing. Called
      * once, last, on a fresh turn; the owner then calls session_destroy. */
     void (*ended)(void *arg, uint32_t close_code, const char *reason);
@@ -92,7 +94,6 @@ void session_destroy(struct session *session);
 /* Sends an error control (code may be NULL), closes the link in order; `ended` follows. */
 void session_close(struct session *session, uint32_t close_code, const char *error_code,
                    const char *message);
-int session_send_control(struct session *session, const char *json, size_t n);
 size_t session_stream_count(const struct session *session);
 uint64_t session_rtt_us(const struct session *session); /* 0: not measured yet */
 /* Feeds bytes that the owner of the link received behind the register frame. */

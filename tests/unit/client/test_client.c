@@ -44,6 +44,7 @@ static int setup(void **state)
         .token_refresh_window = 30000,
         .client_retry_interval = 1000,
         .client_auth_retry_interval = 5000,
+        .max_streams = 1024,
         .buffer_limit = 1 << 20,
     };
     struct burrow_addr addrs[2];
@@ -98,7 +99,8 @@ static void start(struct rig *rig)
     fake_loop_settle(rig->loop);
 }
 
-static void answer(struct rig *rig, const char *session)
+static void answer_with(struct rig *rig, const char *session, uint32_t heartbeat_ms,
+                        uint32_t timeout_ms)
 {
     struct control *ack = calloc(1, sizeof *ack);
     ack->type = CONTROL_REGISTER_ACK;
@@ -106,13 +108,18 @@ static void answer(struct rig *rig, const char *session)
     ack->has_meta = true;
     ack->protocol = 2;
     ack->window = ack->max_frame = 16384;
-    ack->heartbeat_ms = 10000000;
-    ack->timeout_ms = 30000000;
+    ack->heartbeat_ms = heartbeat_ms;
+    ack->timeout_ms = timeout_ms;
     ack->service_count = 1;
     ack->services[0].id = 1;
     snprintf(ack->services[0].bridge, sizeof ack->services[0].bridge, "127.0.0.1:1");
     recorder_control(rig->recorder.conns, FRAME_V1, ack);
     free(ack);
+}
+
+static void answer(struct rig *rig, const char *session)
+{
+    answer_with(rig, session, 3600000, 86400000);
 }
 
 static void send_error(struct rig *rig, uint8_t version, const char *code)
@@ -195,6 +202,16 @@ static void an_ack_begins_the_session_and_later_frames_are_its_own(void **state)
     get_connected(rig);
     assert_non_null(rig->client->session);
     assert_string_equal(rig->client->session_id, "sess-1");
+}
+
+static void a_server_cannot_make_the_client_race(void **state)
+{
+    struct rig *rig = *state;
+    start(rig);
+    recorder_open(rig->recorder.conns);
+    answer_with(rig, "sess-1", 1, 2);
+    fake_loop_settle(rig->loop);
+    assert_in_range(fake_loop_next_timer(rig->loop), HEARTBEAT_MIN_MS, HEARTBEAT_MIN_MS);
 }
 
 static void each_address_is_tried_in_turn(void **state)
@@ -506,6 +523,7 @@ int main(void)
         TEST(the_token_goes_by_the_register_frame_over_raw_tls),
         TEST(token_in_register_keeps_it_out_of_the_header),
         TEST(an_ack_begins_the_session_and_later_frames_are_its_own),
+        TEST(a_server_cannot_make_the_client_race),
         TEST(each_address_is_tried_in_turn),
         TEST(a_name_without_address_is_looked_up_again),
         TEST(a_401_waits_as_its_code_demands),

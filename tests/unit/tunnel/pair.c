@@ -3,6 +3,7 @@
 #include "pair.h"
 
 #include "base/object.h"
+#include "wire/control.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,12 +148,12 @@ static void on_opened(void *arg, struct stream *stream, const struct frame_open 
         stream_accept(stream);
 }
 
-static void on_control(void *arg, const uint8_t *json, size_t n)
+static void on_control(void *arg, const struct control *control)
 {
     struct side *side = arg;
 
     side->controls++;
-    snprintf(side->last_control, sizeof side->last_control, "%.*s", (int)n, (const char *)json);
+    snprintf(side->last_control, sizeof side->last_control, "%s", control->code);
 }
 
 static void on_session_ended(void *arg, uint32_t code, const char *reason)

@@ -214,7 +214,7 @@ static void the_round_serves_all_streams_alike(void **state)
         ends[i] = end_open(p, 0);
         end_send(ends[i], 1u << 30);
     }
-    for (k = 0; k < 40; k++) /* windows grow */
+    for (k = 0; k < 240; k++) /* windows grow and find their shares */
         pair_step(p, 256 * 1024, SIZE_MAX);
     for (i = 0; i < 16; i++)
         before[i] = p->side[1].peer_ends[i]->received;
