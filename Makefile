@@ -52,9 +52,14 @@ deps-bench: deps ## install what the bench needs besides
 deps-check: deps ## install what format and the whole of .ci/run need besides
 	$(call installed,$(DEPS_CHECK))
 
-.PHONY: build
-build: deps ## build the release into build/release; the program is build/release/bin/burrow
+.PHONY: build build-all configure
+configure: deps
 	@cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release $(CMAKE_ARGS) >/dev/null
+
+build: configure ## build program and plugins; the program is build/release/bin/burrow
+	@cmake --build $(BUILD) --target core/all plugins/all
+
+build-all: configure
 	@cmake --build $(BUILD)
 
 .PHONY: demo
@@ -64,14 +69,14 @@ demo: build ## see data go through a tunnel: server, client, a local web server 
 .PHONY: test unit e2e
 test: unit e2e ## build and run all tests
 
-unit: deps-test build ## build and run the unit tests and the rules
+unit: deps-test build-all ## build and run the unit tests and the rules
 	ctest --test-dir $(BUILD) --output-on-failure -j2
 
-e2e: deps-test build ## build and run the end-to-end tests
+e2e: deps-test build-all ## build and run the end-to-end tests
 	BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: deps-bench build ## measure direct, socat, ws, wss and tls in one interleaved run
+bench: deps-bench build-all ## measure direct, socat, ws, wss and tls in one interleaved run
 	@$(PYTHON) tests/bench/bench.py --build $(BUILD) $(BENCH_ARGS)
 
 .PHONY: format clean
