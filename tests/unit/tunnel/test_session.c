@@ -203,6 +203,14 @@ static void streams_move_on_when_the_process_budget_is_used_up(void **state)
     assert_int_equal(p->side[1].last_opened->received, 1u << 20);
 }
 
+/* A network that takes 256 KiB a step and holds no more, so that the round decides. */
+static void narrow_step(struct pair *p)
+{
+    p->mock.end[0].room = 256 * 1024;
+    mock_flush(&p->mock.end[0]);
+    pair_step(p, SIZE_MAX, SIZE_MAX);
+}
+
 static void the_round_serves_all_streams_alike(void **state)
 {
     struct pair *p = *state;
@@ -214,12 +222,12 @@ static void the_round_serves_all_streams_alike(void **state)
         ends[i] = end_open(p, 0);
         end_send(ends[i], 1u << 30);
     }
-    for (k = 0; k < 240; k++) /* windows grow and find their shares */
-        pair_step(p, 256 * 1024, SIZE_MAX);
+    for (k = 0; k < 40; k++) /* windows grow */
+        narrow_step(p);
     for (i = 0; i < 16; i++)
         before[i] = p->side[1].peer_ends[i]->received;
     for (k = 0; k < 100; k++)
-        pair_step(p, 256 * 1024, SIZE_MAX);
+        narrow_step(p);
     for (i = 0; i < 16; i++) {
         uint64_t got = p->side[1].peer_ends[i]->received - before[i];
 
@@ -229,7 +237,8 @@ static void the_round_serves_all_streams_alike(void **state)
         ends[i]->stream = NULL;
     }
     assert_true(least > 1u << 20);
-    assert_true(least * 100 >= most * 80);
+    assert_true(least * 100 >= most * 95);
+    p->mock.end[0].room = SIZE_MAX;
 }
 
 static void data_stays_in_the_source_while_the_link_is_full(void **state)
