@@ -2,6 +2,7 @@
 /* `burrow client`: its options, its place in the runtime, and its signals. */
 #include "client/client.h"
 
+#include "cli/limits.h"
 #include "cli/runtime.h"
 #include "client/url.h"
 
@@ -88,6 +89,7 @@ static int run_client(struct runtime *rt)
     struct client_run run = {.rt = rt};
     struct error err = {0};
     int code = 0;
+    limits_raise_descriptors(&rt->log);
     if (start(&run, &err) != BURROW_OK)
         code = cli_fail(&err);
     else

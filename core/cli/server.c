@@ -2,12 +2,10 @@
 /* `burrow server`: its options, its place in the runtime, and its signals. */
 #include "server/server.h"
 
+#include "cli/limits.h"
 #include "cli/runtime.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/resource.h>
 
 #define STOP_MS 2000u
 
@@ -59,17 +57,6 @@ static int check(const struct runtime *rt, struct error *err)
     return server_options_check(o, err);
 }
 
-/* Every user of a tunnel is a descriptor; the soft limit is for programs that use select. */
-static void raise_descriptor_limit(const struct log *log)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-        log_at(log, BURROW_LOG_WARN, "descriptor_limit", burrow_str("reason", strerror(errno)));
-}
-
 static void on_terminate(void *arg)
 {
     struct server_run *run = arg;
@@ -116,7 +103,7 @@ static int run_server(struct runtime *rt)
     struct server_run run = {.rt = rt};
     struct error err = {0};
     int code = 0;
-    raise_descriptor_limit(&rt->log);
+    limits_raise_descriptors(&rt->log);
     if (start(&run, &err) != BURROW_OK)
         code = cli_fail(&err);
     else

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The process's limits, as both ends of a tunnel need them. */
+#ifndef CLI_LIMITS_H
+#define CLI_LIMITS_H
+
+#include "base/log.h"
+
+/* Every connection through a tunnel is a descriptor; the soft limit is there for programs
+ * that use select. Raises it to the hard one, or warns. */
+void limits_raise_descriptors(const struct log *log);
+
+#endif
