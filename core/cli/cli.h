@@ -65,8 +65,8 @@ const struct config_others *cli_others(struct cli_others *room, const char *comm
 #define CLI_PATH 4096
 const char *cli_plugin_dir(const struct config *config, char buf[CLI_PATH]);
 
-/* help.c: one group of options, and one plugin in full. */
-void help_group(FILE *out, const struct config_group *group);
+/* help.c: groups of options, of which one that several share is told once; one plugin in full. */
+void help_groups(FILE *out, const struct config_group *groups, size_t n);
 void help_plugin(FILE *out, const struct burrow_plugin *descriptor, const char *path);
 struct config_group cli_plugin_group(const struct plugin *plugin);
 

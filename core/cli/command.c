@@ -87,12 +87,12 @@ static int print_help(const struct runner *r)
         printf("  burrow %s %s%s%s%s[--option value]...\n        %s\n", short_name(r), sub->name,
                *sub->name ? " " : "", sub->arguments ? sub->arguments : "",
                sub->arguments && *sub->arguments ? " " : "", sub->summary ? sub->summary : "");
-    struct config_group own = cli_plugin_group(r->plugin);
-    struct config_group basic = {"Common options", NULL, false, cli_basic_options,
-                                 sizeof(struct cli_common)};
-    own.title = "Options";
-    help_group(stdout, &own);
-    help_group(stdout, &basic);
+    struct config_group groups[] = {
+        cli_plugin_group(r->plugin),
+        {"Common options", NULL, false, cli_basic_options, sizeof(struct cli_common)},
+    };
+    groups[0].title = "Options";
+    help_groups(stdout, groups, 2);
     return fflush(stdout) == 0 ? 0 : 1;
 }
 

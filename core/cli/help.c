@@ -50,14 +50,34 @@ static void print_option(FILE *out, const struct config_group *group, const stru
     print_wrapped(out, text);
 }
 
-void help_group(FILE *out, const struct config_group *group)
+static bool has_option(const struct config_group *group, const char *name)
 {
-    if (!group->options || !group->options->name)
-        return;
-    fprintf(out, "\n%s:\n", group->title);
-    for (const struct burrow_option *o = group->options; o->name; o++)
-        if ((o->flags & OPTION_HIDDEN) == 0)
-            print_option(out, group, o);
+    for (const struct burrow_option *o = group->options; o && o->name; o++)
+        if (strcmp(o->name, name) == 0 && !group->prefixed)
+            return true;
+    return false;
+}
+
+void help_groups(FILE *out, const struct config_group *groups, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct config_group *group = &groups[i];
+        size_t shared = 0;
+        if (!group->options || !group->options->name)
+            continue;
+        fprintf(out, "\n%s:\n", group->title);
+        for (const struct burrow_option *o = group->options; o->name; o++) {
+            bool told = false;
+            for (size_t k = 0; k < i && !group->prefixed; k++)
+                told = told || has_option(&groups[k], o->name);
+            if (told)
+                fprintf(out, "%s--%s", shared++ ? ", " : "  as above: ", o->name);
+            else if ((o->flags & OPTION_HIDDEN) == 0)
+                print_option(out, group, o);
+        }
+        if (shared)
+            fputc('\n', out);
+    }
 }
 
 void help_plugin(FILE *out, const struct burrow_plugin *d, const char *path)
@@ -66,7 +86,7 @@ void help_plugin(FILE *out, const struct burrow_plugin *d, const char *path)
             known_kind_name(d->kind), path);
     bool prefixed = !known_is_bundled(d->name) && d->kind != BURROW_KIND_COMMAND;
     struct config_group group = {"Options", d->name, prefixed, d->options, d->config_size};
-    help_group(out, &group);
+    help_groups(out, &group, 1);
     if (d->metrics && d->metrics->name)
         fprintf(out, "\nMetrics:\n");
     for (const struct burrow_metric *m = d->metrics; m && m->name; m++) {

@@ -198,7 +198,7 @@ int cli_plugins(const struct cli_args *args)
     char *answer = malloc(ANSWER_MAX);
     if (config_wants_help(config)) {
         printf("Usage: burrow plugins [info NAME]\n");
-        help_group(stdout, &group);
+        help_groups(stdout, &group, 1);
         rc = 0;
     } else if (config_parse(config, &group, 1, cli_others(&room, NULL, 0, true), &values, &err) !=
                0) {

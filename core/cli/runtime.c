@@ -233,10 +233,6 @@ static int begin(const struct cli_command *command, const struct cli_args *args,
 static int help(struct runtime_state *s)
 {
     struct error err = {0};
-    struct config_group own = {"Options", NULL, false, s->rt.command->options,
-                               s->rt.command->options_size};
-    struct config_group common = {"Common options", NULL, false, cli_common_options,
-                                  sizeof(struct cli_common)};
     size_t n;
     const struct config_plugin *listed = config_plugins(s->config, &n);
     const char *name;
@@ -248,15 +244,17 @@ static int help(struct runtime_state *s)
 
     printf("Usage: burrow %s [--option value]...\n\n%s\n", s->rt.command->name,
            s->rt.command->summary);
-    help_group(stdout, &own);
-    help_group(stdout, &common);
+    struct config_group groups[PLUGINS_MAX + 2] = {
+        {"Options", NULL, false, s->rt.command->options, s->rt.command->options_size},
+        {"Common options", NULL, false, cli_common_options, sizeof(struct cli_common)},
+    };
+    char titles[PLUGINS_MAX][160];
     for (size_t i = 0; i < s->rt.plugin_count; i++) {
-        struct config_group group = cli_plugin_group(s->plugins[i]);
-        char title[160];
-        snprintf(title, sizeof title, "Options of %s", group.title);
-        group.title = title;
-        help_group(stdout, &group);
+        groups[i + 2] = cli_plugin_group(s->plugins[i]);
+        snprintf(titles[i], sizeof titles[i], "Options of %s", groups[i + 2].title);
+        groups[i + 2].title = titles[i];
     }
+    help_groups(stdout, groups, s->rt.plugin_count + 2);
     printf("\nPlugins are in %s; `burrow plugins` lists them.\n", s->plugin_dir);
     finish(s);
     return fflush(stdout) == 0 ? 0 : 1;

@@ -27,19 +27,19 @@ struct auth_hmac_config {
 #define CONFIG struct auth_hmac_config
 static const struct burrow_option options[] = {
     BURROW_OPTION_SECRET(CONFIG, secret, "jwt-hmac-secret", "SECRET", 0,
-                         "Shared secret that signs tokens; a file keeps it out of sight"),
+                         "shared secret that signs tokens; a file keeps it out of sight"),
     BURROW_OPTION_PATH(CONFIG, secret_file, "jwt-hmac-secret-file", NULL, "FILE", 0,
-                       "File with the shared secret; a line end after it does not count"),
+                       "file with the shared secret; a line end after it does not count"),
     BURROW_OPTION_STRING(CONFIG, alg, "jwt-alg", "HS256", "ALG", 0, "HS256|HS384|HS512",
-                         "The one signature algorithm that is accepted"),
+                         "the one signature algorithm that is accepted"),
     BURROW_OPTION_STRING(CONFIG, issuer, "jwt-issuer", NULL, "ISSUER", 0, NULL,
-                         "Tokens must have this iss"),
+                         "tokens must have this iss"),
     BURROW_OPTION_STRING(CONFIG, audience, "jwt-audience", NULL, "AUDIENCE", 0, NULL,
-                         "Tokens must name this in aud"),
+                         "tokens must name this in aud"),
     BURROW_OPTION_BOOL(CONFIG, allow_weak_secret, "jwt-allow-weak-secret", NULL, 0,
-                       "Accept a secret shorter than the algorithm's hash, with a warning"),
+                       "accept a secret shorter than the algorithm's hash, with a warning"),
     BURROW_OPTION_BOOL(CONFIG, allow_no_exp, "jwt-allow-no-exp", NULL, 0,
-                       "Accept tokens that never expire, with a warning"),
+                       "accept tokens that never expire, with a warning"),
     BURROW_OPTION_END,
 };
 #undef CONFIG

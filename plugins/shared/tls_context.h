@@ -18,7 +18,7 @@ struct tls_options {
     const char *key;       /* --tls-key: its key */
     const char *ca;        /* --tls-ca, dialling: whom to trust; NULL: the system's store */
     const char *client_ca; /* --tls-client-ca, accepting: who signs clients' certificates */
-    bool skip_verify;      /* --tls-skip-verify, dialling */
+    uint8_t skip_verify;   /* --tls-skip-verify, dialling */
 };
 
 /* A context that accepts; needs cert and key. alpn is one protocol's name ("burrow/2"), which a

@@ -2,22 +2,10 @@
 /* The plugin transport-tls: its options, and the life of an instance. */
 #include "transport.h"
 
+#include "tls_option_rows.h"
+
 static const struct burrow_option options[] = {
-    BURROW_OPTION_PATH(struct config, cert, "tls-cert", NULL, "FILE", BURROW_OPT_RELOADABLE,
-                       "PEM file with our certificate and its chain"),
-    BURROW_OPTION_PATH(struct config, key, "tls-key", NULL, "FILE", BURROW_OPT_RELOADABLE,
-                       "PEM file with the key of --tls-cert"),
-    BURROW_OPTION_PATH(struct config, ca, "tls-ca", NULL, "FILE", BURROW_OPT_RELOADABLE,
-                       "PEM file with the authorities that may sign the server's certificate "
-                       "(default: the system's)"),
-    BURROW_OPTION_PATH(struct config, client_ca, "tls-client-ca", NULL, "FILE",
-                       BURROW_OPT_RELOADABLE,
-                       "PEM file with the authorities that must have signed a client's "
-                       "certificate (default: none is asked for)"),
-    BURROW_OPTION_BOOL(struct config, skip_verify, "tls-skip-verify", "false",
-                       BURROW_OPT_RELOADABLE,
-                       "Accept any certificate of the server; for tests only"),
-    BURROW_OPTION_END};
+    TLS_OPTION_ROWS(struct config, BURROW_OPT_RELOADABLE), BURROW_OPTION_END};
 
 static const struct burrow_metric metrics[] = {
     [METRIC_HANDSHAKES] = {"handshakes_total", BURROW_METRIC_COUNTER, 0,
@@ -28,20 +16,10 @@ static const struct burrow_metric metrics[] = {
                             "TLS handshakes that resumed an earlier session"},
     {NULL, 0, 0, NULL}};
 
-static struct tls_options options_of(const struct config *config)
-{
-    return (struct tls_options){.cert = config->cert,
-                                .key = config->key,
-                                .ca = config->ca,
-                                .client_ca = config->client_ca,
-                                .skip_verify = config->skip_verify != 0};
-}
-
 static int check(const struct burrow_host *host, const void *config)
 {
     struct tls_error err;
-    struct tls_options tls = options_of((const struct config *)config);
-    int r = tls_check(&tls, &err);
+    int r = tls_check(&((const struct config *)config)->tls, &err);
     return r < 0 ? burrow_error(host, r, "%s", err.text) : BURROW_OK;
 }
 
@@ -63,11 +41,11 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 static int configure(struct transport *transport, const struct config *config)
 {
     struct tls_error err;
-    struct tls_options tls = options_of(config);
+    const struct tls_options *tls = &config->tls;
     SSL_CTX *server = NULL, *client = NULL;
-    int r = tls_client_context(&tls, ALPN, &client, &err);
-    if (r == BURROW_OK && tls.cert != NULL)
-        r = tls_server_context(&tls, ALPN, &server, &err);
+    int r = tls_client_context(tls, ALPN, &client, &err);
+    if (r == BURROW_OK && tls->cert != NULL)
+        r = tls_server_context(tls, ALPN, &server, &err);
     if (r < 0) {
         SSL_CTX_free(client);
         return burrow_error(transport->host, r, "%s", err.text);
@@ -79,7 +57,7 @@ static int configure(struct transport *transport, const struct config *config)
     transport->client = client;
     transport->server = server;
     transport->session = NULL;
-    transport->skip_verify = tls.skip_verify;
+    transport->skip_verify = tls->skip_verify != 0;
     return BURROW_OK;
 }
 

@@ -24,8 +24,7 @@
 enum metric { METRIC_HANDSHAKES, METRIC_HANDSHAKE_FAILURES, METRIC_RESUMPTIONS };
 
 struct config {
-    const char *cert, *key, *ca, *client_ca;
-    uint8_t skip_verify;
+    struct tls_options tls;
 };
 
 struct transport {

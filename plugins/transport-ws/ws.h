@@ -38,8 +38,7 @@ struct lws_vhost;
 struct ws_config {
     const char *path;
     struct burrow_list origins;
-    const char *tls_cert, *tls_key, *tls_ca, *tls_client_ca;
-    uint8_t tls_skip_verify;
+    struct tls_options tls;
 };
 
 enum ws_state {
@@ -140,7 +139,6 @@ __attribute__((format(printf, 3, 4))) void ws_doom(struct ws_conn *conn, uint32_
 /* Replaces the connection's timer. Without memory for one the connection ends. */
 void ws_timer(struct ws_conn *conn, uint64_t ms, burrow_timer_fn *fn);
 void ws_timer_stop(struct ws_conn *conn);
-void ws_tls_options(const struct ws_config *config, struct tls_options *ret);
 
 /* ws_conn.c */
 /* Drives fd and ssl from now on, which libwebsockets or conn owns. 0 or BURROW_ENOMEM. */

@@ -256,12 +256,10 @@ static int open_socket(struct ws_conn *conn, const struct burrow_addr *addr)
 
 static int ensure_dial_tls(struct ws_instance *self)
 {
-    struct tls_options options;
     struct tls_error err = {""};
     if (self->dial_tls != NULL)
         return BURROW_OK;
-    ws_tls_options(&self->config, &options);
-    int r = tls_client_context(&options, "http/1.1", &self->dial_tls, &err);
+    int r = tls_client_context(&self->config.tls, "http/1.1", &self->dial_tls, &err);
     if (r < 0)
         burrow_log(self->host, BURROW_LOG_ERROR, "%s", err.text);
     return r;
@@ -311,7 +309,7 @@ int ws_client_dial(struct ws_instance *self, const struct burrow_dial *dial,
         if (conn->dialing->watch == NULL || conn->timer == NULL)
             goto failed;
     }
-    if (tls && self->config.tls_skip_verify)
+    if (tls && self->config.tls.skip_verify)
         burrow_log(self->host, BURROW_LOG_WARN,
                    "tls-skip-verify is set: the certificate of %s is not verified", dial->host);
     *ret_conn = conn;

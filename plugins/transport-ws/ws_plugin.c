@@ -9,6 +9,8 @@
  */
 #include "ws.h"
 
+#include <tls_option_rows.h>
+
 #include <libwebsockets.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -18,19 +20,10 @@
 
 static const struct burrow_option options[] = {
     BURROW_OPTION_STRING(struct ws_config, path, "ws-path", "/ws", "PATH", 0, NULL,
-                         "Path of the WebSocket on the server's HTTP port"),
+                         "path of the WebSocket on the server's HTTP port"),
     BURROW_OPTION_LIST(struct ws_config, origins, "ws-origin", "ORIGIN", 0,
-                       "Origin of a browser's page that may connect; * allows any"),
-    BURROW_OPTION_PATH(struct ws_config, tls_cert, "tls-cert", NULL, "FILE", 0,
-                       "Certificate with its chain, PEM"),
-    BURROW_OPTION_PATH(struct ws_config, tls_key, "tls-key", NULL, "FILE", 0,
-                       "Key of the certificate, PEM"),
-    BURROW_OPTION_PATH(struct ws_config, tls_ca, "tls-ca", NULL, "FILE", 0,
-                       "Certificates to trust when dialling, PEM, instead of the system's"),
-    BURROW_OPTION_PATH(struct ws_config, tls_client_ca, "tls-client-ca", NULL, "FILE", 0,
-                       "Demand client certificates signed by these, PEM"),
-    BURROW_OPTION_BOOL(struct ws_config, tls_skip_verify, "tls-skip-verify", "false", 0,
-                       "Do not verify the server's certificate when dialling"),
+                       "origin of a browser's page that may connect; * allows any"),
+    TLS_OPTION_ROWS(struct ws_config, 0),
     BURROW_OPTION_END,
 };
 
@@ -206,19 +199,9 @@ static void on_wake(void *arg, int events)
 
 /* ---- the instance ---------------------------------------------------------------------- */
 
-void ws_tls_options(const struct ws_config *config, struct tls_options *ret)
-{
-    *ret = (struct tls_options){.cert = config->tls_cert,
-                                .key = config->tls_key,
-                                .ca = config->tls_ca,
-                                .client_ca = config->tls_client_ca,
-                                .skip_verify = config->tls_skip_verify != 0};
-}
-
 static int plugin_check(const struct burrow_host *host, const void *arg)
 {
     const struct ws_config *config = (const struct ws_config *)arg;
-    struct tls_options tls;
     struct tls_error err = {""};
     if (config->path == NULL || config->path[0] != '/' ||
         config->path[strcspn(config->path, "?#% \t\r\n")] != '\0' ||
@@ -234,8 +217,7 @@ static int plugin_check(const struct burrow_host *host, const void *arg)
                                 "\"%s\"",
                                 origin);
     }
-    ws_tls_options(config, &tls);
-    int r = tls_check(&tls, &err);
+    int r = tls_check(&config->tls, &err);
     return r < 0 ? burrow_error(host, r, "%s", err.text) : BURROW_OK;
 }
 

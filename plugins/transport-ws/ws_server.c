@@ -131,10 +131,8 @@ static void on_gone(struct ws_conn *conn)
 
 static int fill_tls(const struct ws_instance *self, SSL_CTX *ctx)
 {
-    struct tls_options options;
     struct tls_error err = {""};
-    ws_tls_options(&self->config, &options);
-    if (tls_server_fill(ctx, &options, "http/1.1", &err) == 0)
+    if (tls_server_fill(ctx, &self->config.tls, "http/1.1", &err) == 0)
         return 0;
     burrow_log(self->host, BURROW_LOG_ERROR, "%s", err.text);
     return -1;
@@ -222,7 +220,7 @@ static int create_vhosts(struct ws_instance *self)
     fill_info(self, &info);
     info.vhost_name = "plain";
     self->plain = lws_create_vhost(self->lws, &info);
-    if (self->plain == NULL || self->config.tls_cert == NULL)
+    if (self->plain == NULL || self->config.tls.cert == NULL)
         return self->plain != NULL ? BURROW_OK : BURROW_ENOMEM;
     /* Another number than the plain one's, so that no Host header leads from one to the other,
      * and the one with which libwebsockets makes a server's TLS context without listening. */
@@ -269,7 +267,7 @@ int ws_server_accept(struct ws_instance *self, const struct burrow_accept *accep
                      struct burrow_link *link, void **ret_conn)
 {
     struct ws_conn *conn = NULL;
-    bool tls = accept->tls != 0 && self->config.tls_cert != NULL;
+    bool tls = accept->tls != 0 && self->config.tls.cert != NULL;
     if (self->stopping || ensure_context(self) < 0 || (conn = ws_conn_new(self, link)) == NULL) {
         close(accept->fd);
         return self->stopping ? BURROW_EAGAIN : BURROW_ENOMEM;

@@ -36,8 +36,8 @@ int rig_setup(void **state)
     rig->ca_file = test_cert_write(&rig->ca, rig->dir, "ca.pem");
     rig->cert_file = test_cert_write(&rig->leaf, rig->dir, "cert.pem");
     rig->key_file = test_key_write(&rig->leaf, rig->dir, "key.pem", NULL);
-    rig->server_config = (struct config){.cert = rig->cert_file, .key = rig->key_file};
-    rig->client_config = (struct config){.ca = rig->ca_file};
+    rig->server_config = (struct config){.tls.cert = rig->cert_file, .tls.key = rig->key_file};
+    rig->client_config = (struct config){.tls.ca = rig->ca_file};
     listen_on_loopback(rig);
     fake_host_init(&rig->host);
     fake_transport_init(&rig->server, &rig->host, &burrow_plugin_v0, &rig->server_config);

@@ -16,7 +16,7 @@ static void a_server_of_an_unknown_authority_is_refused(void **state)
     struct test_cert other =
         test_cert_make(&(struct test_cert_plan){.name = "other authority", .is_ca = 1});
     char *file = test_cert_write(&other, rig->dir, "other-ca.pem");
-    struct config config = {.ca = file};
+    struct config config = {.tls.ca = file};
     assert_int_equal(burrow_plugin_v0.reload(rig->client.self, &config), BURROW_OK);
     struct burrow_link client = {0}, server = {0};
     rig_fail(rig, "localhost", &client, &server);
@@ -70,7 +70,7 @@ static void the_server_is_told_the_name_that_is_dialled(void **state)
 static void skip_verify_accepts_any_server_and_warns_every_time(void **state)
 {
     struct rig *rig = (struct rig *)*state;
-    struct config config = {.skip_verify = 1};
+    struct config config = {.tls.skip_verify = 1};
     assert_int_equal(burrow_plugin_v0.reload(rig->client.self, &config), BURROW_OK);
     for (unsigned i = 1; i <= 2; i++) {
         struct burrow_link client = {0}, server = {0};
@@ -85,7 +85,7 @@ static void skip_verify_accepts_any_server_and_warns_every_time(void **state)
 static void a_session_of_skip_verify_is_forgotten_when_verification_is_turned_on(void **state)
 {
     struct rig *rig = (struct rig *)*state;
-    struct config config = {.skip_verify = 1};
+    struct config config = {.tls.skip_verify = 1};
     assert_int_equal(burrow_plugin_v0.reload(rig->client.self, &config), BURROW_OK);
     struct burrow_link client = {0}, server = {0};
     rig_open(rig, &client, &server);
@@ -94,7 +94,7 @@ static void a_session_of_skip_verify_is_forgotten_when_verification_is_turned_on
         fake_host_turn(&rig->host, 20);
     rig_drop(rig, &client, &server);
     assert_non_null(((struct transport *)rig->client.self)->session);
-    config.skip_verify = 0; /* the system's store does not know our authority */
+    config.tls.skip_verify = 0; /* the system's store does not know our authority */
     assert_int_equal(burrow_plugin_v0.reload(rig->client.self, &config), BURROW_OK);
     rig_fail(rig, "localhost", &client, &server);
     assert_int_equal(client.code, BURROW_CLOSE_TLS);
@@ -121,7 +121,7 @@ static void a_required_client_certificate_is_checked(void **state)
     char *bad_cert = test_cert_write(&bad, rig->dir, "bad.pem");
     char *bad_key = test_key_write(&bad, rig->dir, "bad-key.pem", NULL);
     struct config config = rig->server_config;
-    config.client_ca = rig->ca_file;
+    config.tls.client_ca = rig->ca_file;
     assert_int_equal(burrow_plugin_v0.reload(rig->server.self, &config), BURROW_OK);
     const struct {
         const char *cert, *key, *client_reason;
@@ -129,7 +129,8 @@ static void a_required_client_certificate_is_checked(void **state)
                  {bad_cert, bad_key, "its authority is unknown there"},
                  {good_cert, good_key, NULL}};
     for (size_t i = 0; i < 3; i++) {
-        struct config mine = {.ca = rig->ca_file, .cert = cases[i].cert, .key = cases[i].key};
+        struct config mine = {
+            .tls.ca = rig->ca_file, .tls.cert = cases[i].cert, .tls.key = cases[i].key};
         assert_int_equal(burrow_plugin_v0.reload(rig->client.self, &mine), BURROW_OK);
         struct burrow_link client = {0}, server = {0};
         if (cases[i].client_reason == NULL) {
@@ -166,7 +167,7 @@ static void expect_refusal(struct rig *rig, struct config config, const char *pa
         strstr(rig->host.error, part_b) == NULL || strchr(rig->host.error, '\n') != NULL)
         fail_msg("check gave %d, \"%s\"; wanted \"%s\" and \"%s\"", r, rig->host.error, part_a,
                  part_b);
-    if (config.client_ca != NULL && config.cert == NULL)
+    if (config.tls.client_ca != NULL && config.tls.cert == NULL)
         return;
     void *self = NULL;
     assert_int_equal(burrow_plugin_v0.create(&rig->host.table, &config, &self), BURROW_EINVAL);
@@ -195,35 +196,39 @@ static void unusable_files_are_refused_by_option_file_and_cause(void **state)
                      test_text_write(rig->dir, "half.pem",
                                      "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIH\n")};
     char *cert = rig->cert_file, *key = rig->key_file;
-    expect_refusal(rig, (struct config){.cert = cert}, "--tls-cert", "without --tls-key");
-    expect_refusal(rig, (struct config){.key = key}, "--tls-key", "without --tls-cert");
-    expect_refusal(rig, (struct config){.client_ca = rig->ca_file}, "--tls-client-ca", "without");
-    expect_refusal(rig, (struct config){.cert = "/nowhere/c.pem", .key = key}, "--tls-cert",
+    expect_refusal(rig, (struct config){.tls.cert = cert}, "--tls-cert", "without --tls-key");
+    expect_refusal(rig, (struct config){.tls.key = key}, "--tls-key", "without --tls-cert");
+    expect_refusal(rig, (struct config){.tls.client_ca = rig->ca_file}, "--tls-client-ca",
+                   "without");
+    expect_refusal(rig, (struct config){.tls.cert = "/nowhere/c.pem", .tls.key = key}, "--tls-cert",
                    "\"/nowhere/c.pem\": No such file");
-    expect_refusal(rig, (struct config){.cert = rig->dir, .key = key}, "--tls-cert",
+    expect_refusal(rig, (struct config){.tls.cert = rig->dir, .tls.key = key}, "--tls-cert",
                    "not a regular file");
-    expect_refusal(rig, (struct config){.cert = "/dev/zero", .key = key}, "--tls-cert",
+    expect_refusal(rig, (struct config){.tls.cert = "/dev/zero", .tls.key = key}, "--tls-cert",
                    "not a regular file");
-    expect_refusal(rig, (struct config){.cert = cert, .key = files[0]}, "other-key.pem",
+    expect_refusal(rig, (struct config){.tls.cert = cert, .tls.key = files[0]}, "other-key.pem",
                    "does not belong to the certificate");
-    expect_refusal(rig, (struct config){.cert = cert, .key = files[1]}, "locked-key.pem",
+    expect_refusal(rig, (struct config){.tls.cert = cert, .tls.key = files[1]}, "locked-key.pem",
                    "is encrypted");
-    expect_refusal(rig, (struct config){.cert = cert, .key = cert}, "--tls-key",
+    expect_refusal(rig, (struct config){.tls.cert = cert, .tls.key = cert}, "--tls-key",
                    "holds no PEM private key");
-    expect_refusal(rig, (struct config){.cert = key, .key = key}, "--tls-cert",
+    expect_refusal(rig, (struct config){.tls.cert = key, .tls.key = key}, "--tls-cert",
                    "holds no PEM certificate");
-    expect_refusal(rig, (struct config){.cert = files[2], .key = files[3]}, "weak.pem",
+    expect_refusal(rig, (struct config){.tls.cert = files[2], .tls.key = files[3]}, "weak.pem",
                    "1024 bits; at least 2048");
-    expect_refusal(rig, (struct config){.cert = files[4], .key = files[5]}, "old.pem",
+    expect_refusal(rig, (struct config){.tls.cert = files[4], .tls.key = files[5]}, "old.pem",
                    "expired at");
-    expect_refusal(rig, (struct config){.cert = files[6], .key = files[7]}, "early.pem",
+    expect_refusal(rig, (struct config){.tls.cert = files[6], .tls.key = files[7]}, "early.pem",
                    "not valid before");
-    expect_refusal(rig, (struct config){.cert = files[8], .key = key}, "empty.pem",
+    expect_refusal(rig, (struct config){.tls.cert = files[8], .tls.key = key}, "empty.pem",
                    "holds no PEM certificate");
-    expect_refusal(rig, (struct config){.cert = files[9], .key = key}, "half.pem", "certificate 1");
-    expect_refusal(rig, (struct config){.ca = files[8]}, "--tls-ca", "holds no PEM certificate");
-    expect_refusal(rig, (struct config){.ca = files[9]}, "--tls-ca", "certificate 1");
-    expect_refusal(rig, (struct config){.cert = cert, .key = key, .client_ca = files[8]},
+    expect_refusal(rig, (struct config){.tls.cert = files[9], .tls.key = key}, "half.pem",
+                   "certificate 1");
+    expect_refusal(rig, (struct config){.tls.ca = files[8]}, "--tls-ca",
+                   "holds no PEM certificate");
+    expect_refusal(rig, (struct config){.tls.ca = files[9]}, "--tls-ca", "certificate 1");
+    expect_refusal(rig,
+                   (struct config){.tls.cert = cert, .tls.key = key, .tls.client_ca = files[8]},
                    "--tls-client-ca", "holds no PEM certificate");
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         free(files[i]);
@@ -237,8 +242,8 @@ static void good_files_pass_the_check(void **state)
 {
     struct rig *rig = (struct rig *)*state;
     struct config config = rig->server_config;
-    config.client_ca = rig->ca_file;
-    config.ca = rig->ca_file;
+    config.tls.client_ca = rig->ca_file;
+    config.tls.ca = rig->ca_file;
     assert_int_equal(burrow_plugin_v0.check(&rig->host.table, &config), BURROW_OK);
     config = (struct config){0};
     assert_int_equal(burrow_plugin_v0.check(&rig->host.table, &config), BURROW_OK);
@@ -255,7 +260,7 @@ static void a_chain_is_sent_so_that_the_client_needs_only_the_root(void **state)
     char *chain = test_cert_write(&leaf, rig->dir, "chain.pem");
     free(test_cert_write(&middle, rig->dir, "chain.pem"));
     char *key = test_key_write(&leaf, rig->dir, "chain-key.pem", NULL);
-    struct config config = {.cert = chain, .key = key};
+    struct config config = {.tls.cert = chain, .tls.key = key};
     assert_int_equal(burrow_plugin_v0.reload(rig->server.self, &config), BURROW_OK);
     struct burrow_link client = {0}, server = {0};
     rig_open(rig, &client, &server);
@@ -275,7 +280,7 @@ static void a_reload_changes_new_connections_and_keeps_old_ones(void **state)
         &(struct test_cert_plan){.name = "renewed", .alt = "DNS:localhost", .issuer = &rig->ca});
     char *cert = test_cert_write(&other, rig->dir, "renewed.pem");
     char *key = test_key_write(&other, rig->dir, "renewed-key.pem", NULL);
-    struct config config = {.cert = cert, .key = key};
+    struct config config = {.tls.cert = cert, .tls.key = key};
     assert_int_equal(burrow_plugin_v0.reload(rig->server.self, &config), BURROW_OK);
     rig_open(rig, &client, &server);
     X509 *shown = SSL_get1_peer_certificate(((struct conn *)client.conn)->ssl);
@@ -294,7 +299,7 @@ static void a_reload_changes_new_connections_and_keeps_old_ones(void **state)
 static void a_reload_that_fails_changes_nothing(void **state)
 {
     struct rig *rig = (struct rig *)*state;
-    struct config config = {.cert = rig->cert_file, .key = "/nowhere/key.pem"};
+    struct config config = {.tls.cert = rig->cert_file, .tls.key = "/nowhere/key.pem"};
     assert_int_equal(burrow_plugin_v0.reload(rig->server.self, &config), BURROW_EINVAL);
     assert_non_null(strstr(rig->host.error, "/nowhere/key.pem"));
     struct burrow_link client = {0}, server = {0};

@@ -48,9 +48,9 @@ static int setup(void **state, bool tls)
     rig->client_config = (struct ws_config){.path = "/ws"};
     if (tls) {
         make_certificates(rig);
-        rig->server_config.tls_cert = rig->cert_file;
-        rig->server_config.tls_key = rig->key_file;
-        rig->client_config.tls_ca = rig->ca_file;
+        rig->server_config.tls.cert = rig->cert_file;
+        rig->server_config.tls.key = rig->key_file;
+        rig->client_config.tls.ca = rig->ca_file;
     }
     listen_on_loopback(rig);
     fake_host_init(&rig->host);

@@ -31,10 +31,10 @@ static void options_that_cannot_work_are_named(void **state)
         {{.path = "/../ws"}, "--ws-path"},
         {{.path = "/ws?x"}, "--ws-path"},
         {{.path = "/ws", .origins = {origins, 1}}, "--ws-origin"},
-        {{.path = "/ws", .tls_cert = rig->cert_file}, "--tls-key"},
-        {{.path = "/ws", .tls_cert = rig->key_file, .tls_key = rig->key_file}, "tls-cert"},
-        {{.path = "/ws", .tls_ca = "/nonexistent/ca.pem"}, "tls-ca"},
-        {{.path = "/ws", .tls_client_ca = rig->ca_file}, "--tls-client-ca"},
+        {{.path = "/ws", .tls.cert = rig->cert_file}, "--tls-key"},
+        {{.path = "/ws", .tls.cert = rig->key_file, .tls.key = rig->key_file}, "tls-cert"},
+        {{.path = "/ws", .tls.ca = "/nonexistent/ca.pem"}, "tls-ca"},
+        {{.path = "/ws", .tls.client_ca = rig->ca_file}, "--tls-client-ca"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_true(check(rig, &cases[i].config) < 0);
@@ -100,9 +100,9 @@ static void a_client_certificate_is_demanded_and_shown_to_the_host(void **state)
     char *cert = test_cert_write(&other, rig->dir, "client.pem");
     char *key = test_key_write(&other, rig->dir, "client.key", NULL);
     struct ws_config server_config = rig->server_config, client_config = rig->client_config;
-    server_config.tls_client_ca = rig->ca_file;
-    client_config.tls_cert = cert;
-    client_config.tls_key = key;
+    server_config.tls.client_ca = rig->ca_file;
+    client_config.tls.cert = cert;
+    client_config.tls.key = key;
     struct fake_transport strict, known;
     fake_transport_init(&strict, &rig->host, &burrow_plugin_v0, &server_config);
     fake_transport_init(&known, &rig->host, &burrow_plugin_v0, &client_config);
@@ -135,7 +135,7 @@ static void a_client_certificate_is_demanded_and_shown_to_the_host(void **state)
 static void skipping_the_verification_warns_at_every_dial(void **state)
 {
     struct rig *rig = (struct rig *)*state;
-    struct ws_config config = {.path = "/ws", .tls_skip_verify = 1};
+    struct ws_config config = {.path = "/ws", .tls.skip_verify = 1};
     struct fake_transport careless;
     fake_transport_init(&careless, &rig->host, &burrow_plugin_v0, &config);
     for (unsigned i = 1; i <= 2; i++) {
