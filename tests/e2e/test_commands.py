@@ -13,6 +13,9 @@ from harness.burrow import SECRET, clean_environment, split_address
 from harness.process import Process
 from harness.sockets import dial, echo, read_exactly
 from test_admission import UPGRADE, ask
+from test_status import metrics
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 BUNDLED = ["transport-ws", "transport-tls", "auth-hmac", "auth-none", "registry-noop", "command-token"]
 COMMANDS = ["server", "client", "token", "plugins", "check-config", "version", "help"]
@@ -216,11 +219,34 @@ def test_logs_cannot_be_forged_by_a_peer(world):
     assert not server.seen("forged") and "\x1b" not in server.log
 
 
+def operations():
+    with open(os.path.join(ROOT, "docs", "operations.md")) as file:
+        return file.read()
+
+
+def test_the_documents_tell_every_log_event_above_debug():
+    """docs/operations.md against the names in the core's sources, both ways."""
+    raised = set()
+    for folder, _, files in os.walk(os.path.join(ROOT, "core")):
+        for name in files:
+            with open(os.path.join(folder, name)) as file:
+                raised |= set(re.findall(r'log_at\([^;]*?BURROW_LOG_(?:INFO|WARN|ERROR),\s*"(\w+)"', file.read()))
+    section = operations().split("## Log events")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section, re.M)
+    documented = {name for row in rows for name in re.findall(r"\w+", row)}
+    assert documented - {"plugin"} == raised - {"plugin"}
+
+
+def test_the_documents_tell_every_metric(world):
+    text = operations()
+    names = set(metrics(world.server("ws")))
+    undocumented = {n for n in names if re.sub(r"\{.*", "", n) not in text and not n.startswith("burrow_plugin_")}
+    assert not undocumented
+
+
 def test_the_documents_tell_every_option_with_its_variable_and_default(burrow):
     """docs/operations.md against --help, both ways."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    with open(os.path.join(root, "docs", "operations.md")) as file:
-        documented = set(re.findall(r"^\| `(--[a-z-]+)`[^|]*(?:\\\|[^|]*)* \| `(BURROW_\w+)` \| `?(.*?)`? \|", file.read(), re.M))
+    documented = set(re.findall(r"^\| `(--[a-z-]+)`[^|]*(?:\\\|[^|]*)* \| `(BURROW_\w+)` \| `?(.*?)`? \|", operations(), re.M))
     helped = set()
     for argv in (["server"], ["client"], ["token", "mint"], ["plugins"]):
         text = ok(burrow.run(*argv, "--help"))

@@ -2,6 +2,7 @@
 """nginx behind the tunnel and curl in front of it: large bodies both ways, at full speed and through a
 slow reader, equal by SHA-256, with bounded memory at both ends."""
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -75,6 +76,7 @@ class Nginx:
         self.process.terminate()
         self.process.wait(10)
         self.log.close()
+        shutil.rmtree(self.folder)  # gigabytes that pytest would keep
 
 
 @pytest.fixture(scope="module")
