@@ -121,7 +121,7 @@ struct burrow_buf *pool_get(struct pool *pool, size_t n)
     block->buf.next = NULL;
     block->buf.off = POOL_HEADROOM;
     block->buf.len = 0;
-    block->buf.reserved = 0;
+    memset(block->buf.mask, 0, sizeof block->buf.mask);
     return &block->buf;
 }
 

@@ -4,9 +4,10 @@
  *
  * A stream's window starts small and doubles while the peer uses a whole one up within two
  * round trips; it halves again for a consumer that became slow. What is outstanding over
- * all streams stays below the session's and the process's budgets: a window is at most half
- * of what is still free, so that late streams find room, and never below a floor, so that
- * none stands still.
+ * all streams stays below the session's and the process's budgets. The streams whose windows
+ * have grown get equal shares of the session's, since where the consumer is the bottleneck
+ * a stream's speed is its window's part of all; and at most half of what is still free, so
+ * that late streams find room; and never less than a floor, so that none stands still.
  */
 #include "tunnel/internal.h"
 
@@ -48,6 +49,16 @@ static uint64_t credit_free(const struct session *s)
     return min_u64(session, process);
 }
 
+static void set_window(struct stream *st, uint64_t window)
+{
+    bool grown = window > st->session->config.window;
+
+    if (grown != st->grown)
+        st->session->grown_count += grown ? 1 : -1u;
+    st->grown = grown;
+    st->window = window;
+}
+
 uint64_t credit_small_window(const struct session *s)
 {
     return credit_free(s) >= s->config.window ? s->config.window : CREDIT_FLOOR;
@@ -70,6 +81,7 @@ void credit_finish(struct stream *st)
 {
     credit_sub(st->session, st->limit - st->consumed);
     st->limit = st->consumed;
+    set_window(st, 0);
 }
 
 /* Measures once per window how long it took to be consumed. */
@@ -84,10 +96,10 @@ static void credit_adapt(struct stream *st)
     elapsed = now - st->epoch_us;
     round = max_u64(2 * s->rtt_us, SHORTEST_ROUND_US);
     if (elapsed <= round && st->window < s->config.stream_window_max) {
-        st->window = min_u64(2 * st->window, s->config.stream_window_max);
+        set_window(st, min_u64(2 * st->window, s->config.stream_window_max));
         session_measure(s);
     } else if (elapsed > SLOW_FACTOR * round && st->window > s->config.window) {
-        st->window = max_u64(st->window / 2, s->config.window);
+        set_window(st, max_u64(st->window / 2, s->config.window));
     }
     st->epoch_us = now;
     st->epoch_consumed = st->consumed;
@@ -95,13 +107,15 @@ static void credit_adapt(struct stream *st)
 
 bool credit_renew(struct stream *st)
 {
-    uint64_t outstanding = st->limit - st->consumed, free_now, target;
+    const struct session *s = st->session;
+    uint64_t outstanding = st->limit - st->consumed, share, target;
 
     if (st->fin_received || st->dead)
         return false;
     credit_adapt(st);
-    free_now = credit_free(st->session);
-    target = min_u64(st->window, max_u64((free_now + outstanding) / 2, CREDIT_FLOOR));
+    share = min_u64((credit_free(s) + outstanding) / 2,
+                    s->config.session_window_max / (s->grown_count + 1));
+    target = min_u64(st->window, max_u64(share, CREDIT_FLOOR));
     if (outstanding > target / 2)
         return false;
     credit_add(st, target - outstanding);

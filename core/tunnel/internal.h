@@ -20,7 +20,7 @@
 
 #define LINK_WATERMARK (16u * POOL_LARGE) /* bytes queued below the scheduler: one full read */
 #define CONTROL_WATERMARK (2u * LINK_WATERMARK) /* control frames wait above this */
-#define QUANTUM_MIN (16u * 1024u)
+#define QUANTUM_MIN (4u * POOL_LARGE)
 #define QUANTUM_MAX LINK_WATERMARK
 #define MAX_WAITING_REFUSALS 1024u
 #define MAX_PINGS_A_SECOND 10u
@@ -53,6 +53,7 @@ struct stream {
     bool local;    /* opened by this side */
     bool accepted; /* ACCEPT was sent or received */
     bool ready, touched, window_due, starved;
+    bool grown;        /* its window is more than the small one */
     bool dead, tell;   /* ended; its end still has to hear so */
     uint32_t end_code; /* RESET_* or 0 */
     char *end_text;    /* of the peer's RESET, or NULL */
@@ -93,7 +94,8 @@ struct session {
     struct stream_list ready, touched, window_due, dead;
     uint32_t ready_count;
     struct rx_batch *rx;
-    uint64_t credit_out; /* sum of limit - consumed */
+    uint32_t grown_count; /* streams whose window is more than the small one */
+    uint64_t credit_out;  /* sum of limit - consumed */
 
     struct loop_task output_task;
     struct burrow_buf *control, *control_tail; /* frames that go before data */

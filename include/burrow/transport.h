@@ -33,14 +33,17 @@ struct burrow_http_request; /* the host's name for one HTTP request under way */
 
 /*
  * One message to send: `len` bytes at base + off. The host sees to it that off is at least
- * BURROW_HEADROOM and that off + len <= capacity. A transport may write below off, and may
- * use `next` to queue it; the payload is unchanged again when it gives the buffer back.
+ * BURROW_HEADROOM and that off + len <= capacity, and mask is zero. A transport may write
+ * below off and use `next` to queue it. When it gives the buffer back, off and len are as they
+ * were, and so is the payload but for a mask that was laid over it in place: byte i is XORed
+ * with mask[i & 3] (RFC 6455, 5.3). Who needs the bytes again takes it off; who does not,
+ * which is nearly always, saves that pass over them.
  */
 struct burrow_buf {
     struct burrow_buf *next;
     uint8_t *base;
     uint32_t capacity, off, len;
-    uint32_t reserved; /* the host's */
+    uint8_t mask[4];
 };
 
 /* Why a link is closed; a transport maps it to its own codes (RFC 6455, 7.4.1). */

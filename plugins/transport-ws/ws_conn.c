@@ -54,7 +54,7 @@ static void unframe(struct burrow_buf *buf)
     uint32_t header = (second & 0x7f) < 126 ? 2 : (second & 0x7f) == 126 ? 4 : 10;
     const uint8_t *key = p + header;
     if (second & 0x80) {
-        ws_mask(p + header + 4, buf->len - header - 4, key, 0);
+        memcpy(buf->mask, key, sizeof buf->mask); /* it stays on: see struct burrow_buf */
         header += 4;
     }
     buf->off += header;

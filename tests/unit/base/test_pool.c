@@ -62,14 +62,14 @@ static void the_last_buffer_given_back_is_the_next_given_out_and_is_fresh(void *
     b->off = 3;
     b->len = 99;
     b->next = NULL;
-    b->reserved = 5;
+    b->mask[0] = 5;
     pool_put(pool, a);
     pool_put(pool, b);
     struct burrow_buf *again = pool_get(pool, 1000);
     assert_ptr_equal(again, b);
     assert_int_equal(again->off, POOL_HEADROOM);
     assert_int_equal(again->len, 0);
-    assert_int_equal(again->reserved, 0);
+    assert_int_equal(again->mask[0], 0);
     pool_put(pool, again);
     pool_destroy(pool);
 }

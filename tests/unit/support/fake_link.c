@@ -123,6 +123,8 @@ static void ev_release(struct burrow_link *link, struct burrow_buf *chain)
         link->out--;
         assert_int_equal(sent->buf.off, sent->off);
         assert_int_equal(sent->buf.len, sent->len);
+        for (uint32_t i = 0; i < sent->len; i++)
+            sent->bytes[sent->off + i] ^= sent->buf.mask[i & 3];
         assert_true(sum_of(sent->bytes + sent->off, sent->len) == sent->sum);
         free(sent);
     }
