@@ -11,12 +11,8 @@
 #include <unistd.h>
 
 static const struct cli_builtin builtins[] = {
-#ifdef CLI_HAVE_SERVER
     {"server", "", "accept clients and open a bridge port for each", NULL, &cli_server},
-#endif
-#ifdef CLI_HAVE_CLIENT
     {"client", "", "connect to a server and serve a local target through it", NULL, &cli_client},
-#endif
     {"plugins", "[info NAME]", "list the plugins that are installed, or show one in full",
      cli_plugins, NULL},
     {"check-config", "[server|client]", "check options, config file and plugins without starting",

@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `burrow client`: its options, its place in the runtime, and its signals. */
+/* `burrow client`: its options and its place in the runtime. */
 #include "client/client.h"
 
-#include "cli/limits.h"
-#include "cli/runtime.h"
+#include "cli/service.h"
 #include "client/url.h"
 
-#include <signal.h>
 #include <string.h>
 
 #define STOP_MS 1000u
-
-struct client_run {
-    struct runtime *rt;
-    struct client *client;
-    struct loop_signal *terminate, *interrupt;
-};
 
 static int check(const struct runtime *rt, struct error *err)
 {
@@ -41,69 +33,46 @@ static int check(const struct runtime *rt, struct error *err)
     return rc;
 }
 
-static void on_terminate(void *arg)
+static int create(struct runtime *rt, burrow_timer_fn *stopped, void *arg, void **ret_self,
+                  struct error *err)
 {
-    struct client_run *run = arg;
-    client_stop(run->client, "SIGTERM");
-}
-
-static void on_interrupt(void *arg)
-{
-    struct client_run *run = arg;
-    client_stop(run->client, "SIGINT");
-}
-
-static void on_stopped(void *arg)
-{
-    struct client_run *run = arg;
-    loop_break(run->rt->loop);
-}
-
-static int start(struct client_run *run, struct error *err)
-{
-    struct runtime *rt = run->rt;
     const struct client_config config = {
         .options = rt->options,
         .loop = rt->loop,
         .log = &rt->log,
         .instances = rt->instances,
         .instance_count = rt->plugin_count,
-        .stopped = on_stopped,
-        .arg = run,
+        .stopped = stopped,
+        .arg = arg,
     };
-    int rc = client_create(&config, &run->client, err);
-    if (rc != BURROW_OK)
-        return rc;
-    run->terminate = loop_signal(rt->loop, SIGTERM, on_terminate, run);
-    run->interrupt = loop_signal(rt->loop, SIGINT, on_interrupt, run);
-    if (run->terminate == NULL || run->interrupt == NULL)
-        return error_set(err, BURROW_ENOMEM, "out of memory");
-    rc = runtime_start(rt, err);
+    struct client *client;
+    int rc = client_create(&config, &client, err);
     if (rc == BURROW_OK)
-        client_start(run->client);
+        *ret_self = client;
     return rc;
+}
+
+static int start(void *self, struct error *err)
+{
+    (void)err;
+    client_start(self);
+    return BURROW_OK;
+}
+
+static void stop(void *self, const char *signal_name)
+{
+    client_stop(self, signal_name);
+}
+
+static void destroy(void *self)
+{
+    client_destroy(self);
 }
 
 static int run_client(struct runtime *rt)
 {
-    struct client_run run = {.rt = rt};
-    struct error err = {0};
-    int code = 0;
-    limits_raise_descriptors(&rt->log);
-    if (start(&run, &err) != BURROW_OK)
-        code = cli_fail(&err);
-    else
-        loop_run(rt->loop);
-    /* A second signal does not wait for anybody's good-bye. */
-    loop_signal_destroy(run.terminate);
-    loop_signal_destroy(run.interrupt);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    runtime_stop(rt, STOP_MS);
-    if (code == 0)
-        log_at(&rt->log, BURROW_LOG_INFO, "stopped", burrow_int("code", 0));
-    client_destroy(run.client);
-    return code;
+    static const struct service service = {create, start, stop, destroy, STOP_MS};
+    return service_run(rt, &service);
 }
 
 const struct cli_command cli_client = {

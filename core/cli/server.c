@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `burrow server`: its options, its place in the runtime, and its signals. */
+/* `burrow server`: its options and its place in the runtime. */
 #include "server/server.h"
 
-#include "cli/limits.h"
-#include "cli/runtime.h"
-
-#include <signal.h>
+#include "cli/service.h"
 
 #define STOP_MS 2000u
-
-struct server_run {
-    struct runtime *rt;
-    struct server *server;
-    struct loop_signal *terminate, *interrupt;
-};
 
 /* A client's transport-tls needs no certificate, so that the plugin itself cannot ask. */
 static bool has_certificate(const struct runtime *rt)
@@ -57,67 +48,44 @@ static int check(const struct runtime *rt, struct error *err)
     return server_options_check(o, err);
 }
 
-static void on_terminate(void *arg)
+static int create(struct runtime *rt, burrow_timer_fn *stopped, void *arg, void **ret_self,
+                  struct error *err)
 {
-    struct server_run *run = arg;
-    server_stop(run->server, "SIGTERM");
-}
-
-static void on_interrupt(void *arg)
-{
-    struct server_run *run = arg;
-    server_stop(run->server, "SIGINT");
-}
-
-static void on_stopped(void *arg)
-{
-    struct server_run *run = arg;
-    loop_break(run->rt->loop);
-}
-
-static int start(struct server_run *run, struct error *err)
-{
-    struct runtime *rt = run->rt;
     const struct server_config config = {
         .options = rt->options,
         .loop = rt->loop,
         .log = &rt->log,
         .instances = rt->instances,
         .instance_count = rt->plugin_count,
-        .stopped = on_stopped,
-        .arg = run,
+        .stopped = stopped,
+        .arg = arg,
     };
-    int rc = server_create(&config, &run->server, err);
-    if (rc != BURROW_OK)
-        return rc;
-    run->terminate = loop_signal(rt->loop, SIGTERM, on_terminate, run);
-    run->interrupt = loop_signal(rt->loop, SIGINT, on_interrupt, run);
-    if (run->terminate == NULL || run->interrupt == NULL)
-        return error_set(err, BURROW_ENOMEM, "out of memory");
-    rc = runtime_start(rt, err);
-    return rc == BURROW_OK ? server_start(run->server, err) : rc;
+    struct server *server;
+    int rc = server_create(&config, &server, err);
+    if (rc == BURROW_OK)
+        *ret_self = server;
+    return rc;
+}
+
+static int start(void *self, struct error *err)
+{
+    return server_start(self, err);
+}
+
+static void stop(void *self, const char *signal_name)
+{
+    server_stop(self, signal_name);
+}
+
+static void destroy(void *self)
+{
+    server_destroy(self);
 }
 
 static int run_server(struct runtime *rt)
 {
-    struct server_run run = {.rt = rt};
-    struct error err = {0};
-    int code = 0;
-    limits_raise_descriptors(&rt->log);
-    if (start(&run, &err) != BURROW_OK)
-        code = cli_fail(&err);
-    else
-        loop_run(rt->loop);
-    /* A second signal does not wait for anybody's good-bye. */
-    loop_signal_destroy(run.terminate);
-    loop_signal_destroy(run.interrupt);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    runtime_stop(rt, STOP_MS);
-    if (code == 0)
-        log_at(&rt->log, BURROW_LOG_INFO, "stopped", burrow_int("code", 0));
-    server_destroy(run.server);
-    return code;
+    static const struct service service = {create, start, stop, destroy, STOP_MS};
+    return service_run(rt, &service);
 }
 
 const struct cli_command cli_server = {
