@@ -291,6 +291,7 @@ static void send_stream_frame(struct fuzz *f, uint8_t what)
 
 static void send_other_frame(struct fuzz *f)
 {
+    static const char news[] = "{\"type\":\"news\"}";
     struct model *const m = &f->model;
     uint8_t p[64] = {FRAME_V2, 0};
     const uint8_t how = take_u8(f);
@@ -320,9 +321,9 @@ static void send_other_frame(struct fuzz *f)
             break;
         }
         p[1] = FRAME_CONTROL;
-        p[13] = 2;
-        memcpy(p + FRAME_HEADER, "{}", 2);
-        mock_inject(m->session_side, p, FRAME_HEADER + 2);
+        p[13] = sizeof news - 1;
+        memcpy(p + FRAME_HEADER, news, sizeof news - 1);
+        mock_inject(m->session_side, p, FRAME_HEADER + sizeof news - 1);
         break;
     default:
         if (how < 192) /* seldom: nothing of what follows can be judged */
