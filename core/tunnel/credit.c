@@ -3,8 +3,9 @@
  * Credit: how far each peer may send ahead of the local socket (docs/wire.md, "Credit").
  *
  * A stream's window starts small and doubles while the peer uses a whole one up within two
- * round trips; it halves again for a consumer that became slow. What is outstanding over
- * all streams stays below the session's and the process's budgets. The streams whose windows
+ * round trips, or runs out of credit though nothing waits here; it catches up with the
+ * largest of its session, and halves again for a consumer that became slow. What is outstanding
+ * over all streams stays below the session's and the process's budgets. The streams whose windows
  * have grown get equal shares of the session's, since where the consumer is the bottleneck
  * a stream's speed is its window's part of all; and at most half of what is still free, so
  * that late streams find room; and never less than a floor, so that none stands still.
@@ -57,6 +58,10 @@ static void set_window(struct stream *st, uint64_t window)
         st->session->grown_count += grown ? 1 : -1u;
     st->grown = grown;
     st->window = window;
+    if (st->session->grown_count == 0)
+        st->session->top_window = 0;
+    else if (window > st->session->top_window)
+        st->session->top_window = window;
 }
 
 uint64_t credit_small_window(const struct session *s)
@@ -84,21 +89,32 @@ void credit_finish(struct stream *st)
     set_window(st, 0);
 }
 
-/* Measures once per window how long it took to be consumed. */
+/*
+ * Judges once per window how it was consumed. It was too small when the peer is almost out of
+ * credit though nothing waits here: the round trip, not the consumer, holds the stream back.
+ * It is too large when most of it waits here and took long.
+ */
 static void credit_adapt(struct stream *st)
 {
     struct session *s = st->session;
-    uint64_t now, elapsed, round;
+    uint64_t now, elapsed, round, waiting, unused;
 
     if (st->consumed - st->epoch_consumed < st->window)
         return;
     now = loop_clock_us(s->loop);
     elapsed = now - st->epoch_us;
     round = max_u64(2 * s->rtt_us, SHORTEST_ROUND_US);
-    if (elapsed <= round && st->window < s->config.stream_window_max) {
-        set_window(st, min_u64(2 * st->window, s->config.stream_window_max));
-        session_measure(s);
-    } else if (elapsed > SLOW_FACTOR * round && st->window > s->config.window) {
+    waiting = st->received - st->consumed;
+    unused = st->limit - st->received;
+    if (elapsed <= round || (unused < st->window / 4 && waiting < st->window / 4)) {
+        if (st->window < s->config.stream_window_max) {
+            set_window(st, min_u64(2 * st->window, s->config.stream_window_max));
+            session_measure(s);
+        }
+    } else if (unused < st->window / 2 && waiting < st->window / 2 && st->window < s->top_window) {
+        set_window(st, s->top_window); /* as much as the others of this session have */
+    } else if (elapsed > SLOW_FACTOR * round && waiting > st->window / 2 &&
+               st->window > s->config.window) {
         set_window(st, max_u64(st->window / 2, s->config.window));
     }
     st->epoch_us = now;

@@ -95,6 +95,7 @@ struct session {
     uint32_t ready_count;
     struct rx_batch *rx;
     uint32_t grown_count; /* streams whose window is more than the small one */
+    uint64_t top_window;  /* the largest window since there are any such */
     uint64_t credit_out;  /* sum of limit - consumed */
 
     struct loop_task output_task;
