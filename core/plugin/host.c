@@ -141,6 +141,8 @@ static const struct burrow_host host_table = {
     .event = host_event,
     .metric_add = host_metric_add,
     .stopped = host_stopped,
+    .watch_files = files_watch,
+    .unwatch_files = files_unwatch,
 };
 
 struct burrow_self *self_create(const struct plugin *plugin, struct loop *loop,

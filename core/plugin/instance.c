@@ -102,6 +102,18 @@ int instance_start(struct instance *instance, struct error *err)
     return finish_call(instance->self, plugin, "start", rc, &said, err);
 }
 
+int instance_reload(struct instance *instance, const void *config, struct error *err)
+{
+    must_be(instance, INSTANCE_MAGIC);
+    const struct plugin *plugin = instance->plugin;
+    if (!plugin->descriptor.reload)
+        return BURROW_ENOSYS;
+    struct error said = {0};
+    instance->self->err = &said;
+    int rc = plugin->descriptor.reload(instance->plugin_self, config);
+    return finish_call(instance->self, plugin, "reload", rc, &said, err);
+}
+
 void instance_stop(struct instance *instance, uint64_t deadline_ms, burrow_timer_fn *fn, void *arg)
 {
     must_be(instance, INSTANCE_MAGIC);
@@ -184,6 +196,12 @@ void *instance_owner(const struct instance *instance)
 {
     must_be(instance, INSTANCE_MAGIC);
     return instance->owner;
+}
+
+struct file_counts instance_file_counts(const struct instance *instance)
+{
+    must_be(instance, INSTANCE_MAGIC);
+    return instance->self->file_counts;
 }
 
 const struct burrow_metric *instance_metrics(const struct instance *instance,

@@ -20,6 +20,7 @@
 #define WATCH_MAGIC 0x48435457u
 #define TIMER_MAGIC 0x524d4954u
 #define LOOKUP_MAGIC 0x50554b4cu
+#define FILES_MAGIC 0x454c4946u
 
 union kind_ops {
     struct burrow_transport_ops transport;
@@ -82,7 +83,8 @@ struct burrow_self {
     struct instance *instance; /* NULL during check and after destroy */
     struct error *err;         /* of the call under way, else NULL */
     /* The ledger: lists with these heads. */
-    struct holding watches, timers, lookups;
+    struct holding watches, timers, lookups, files;
+    struct file_counts file_counts;
     const struct burrow_metric *metrics;
     size_t metric_count;
     int64_t *values;
@@ -115,6 +117,8 @@ void self_unref(struct burrow_self *self);
 void instance_answered(struct instance *instance);
 
 void ledger_init(struct burrow_self *self);
+void ledger_add(struct holding *head, struct holding *h);
+void ledger_remove(struct holding *h);
 /* Names what is left in the log and takes it away. */
 void ledger_clear(struct burrow_self *self);
 /* The entries of the host table that take from the loop and give back. */
@@ -127,5 +131,11 @@ void ledger_cancel(struct burrow_timer *);
 struct burrow_lookup *ledger_resolve(struct burrow_self *, const char *, uint16_t,
                                      burrow_resolve_fn *, void *);
 void ledger_resolve_cancel(struct burrow_lookup *);
+
+/* files.c */
+struct burrow_files *files_watch(struct burrow_self *, const char *const *, uint32_t,
+                                 burrow_files_fn *, void *);
+void files_unwatch(struct burrow_files *);
+uint64_t files_clear(struct burrow_self *self); /* takes all away; how many there were */
 
 #endif

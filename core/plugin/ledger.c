@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ledger: every watch, timer and look-up that an instance takes from the loop is on one
- * of three lists until it is given back. What is left at the end is named in the log and
- * taken away, so that no callback outlives its instance.
+ * The ledger: every watch, timer, look-up and watch of files that an instance takes from the
+ * loop is on one of four lists until it is given back. What is left at the end is named in the log
+ * and taken away, so that no callback outlives its instance.
  */
 #include "plugin/internal.h"
 
@@ -13,7 +13,7 @@ static void list_init(struct holding *head)
     head->prev = head->next = head;
 }
 
-static void list_add(struct holding *head, struct holding *h)
+void ledger_add(struct holding *head, struct holding *h)
 {
     h->prev = head->prev;
     h->next = head;
@@ -21,7 +21,7 @@ static void list_add(struct holding *head, struct holding *h)
     head->prev = h;
 }
 
-static void list_remove(struct holding *h)
+void ledger_remove(struct holding *h)
 {
     h->prev->next = h->next;
     h->next->prev = h->prev;
@@ -32,6 +32,7 @@ void ledger_init(struct burrow_self *self)
     list_init(&self->watches);
     list_init(&self->timers);
     list_init(&self->lookups);
+    list_init(&self->files);
 }
 
 struct burrow_watch *ledger_watch(struct burrow_self *self, int fd, int events, burrow_io_fn *fn,
@@ -50,7 +51,7 @@ struct burrow_watch *ledger_watch(struct burrow_self *self, int fd, int events, 
     w->magic = WATCH_MAGIC;
     w->fd = fd;
     w->self = self;
-    list_add(&self->watches, &w->holding);
+    ledger_add(&self->watches, &w->holding);
     return w;
 }
 
@@ -65,7 +66,7 @@ void ledger_unwatch(struct burrow_watch *w)
     if (!w)
         return;
     must_be(w, WATCH_MAGIC);
-    list_remove(&w->holding);
+    ledger_remove(&w->holding);
     loop_unwatch(w->watch);
     w->magic = 0;
     free(w);
@@ -79,7 +80,7 @@ void ledger_feed(struct burrow_watch *w, int events)
 
 static void timer_free(struct burrow_timer *t)
 {
-    list_remove(&t->holding);
+    ledger_remove(&t->holding);
     loop_timer_destroy(t->timer);
     t->magic = 0;
     free(t);
@@ -111,7 +112,7 @@ struct burrow_timer *ledger_after(struct burrow_self *self, uint64_t ms, burrow_
     t->self = self;
     t->fn = fn;
     t->arg = arg;
-    list_add(&self->timers, &t->holding);
+    ledger_add(&self->timers, &t->holding);
     loop_timer_set(t->timer, ms);
     return t;
 }
@@ -126,7 +127,7 @@ void ledger_cancel(struct burrow_timer *t)
 
 static void lookup_free(struct burrow_lookup *l)
 {
-    list_remove(&l->holding);
+    ledger_remove(&l->holding);
     l->magic = 0;
     free(l);
 }
@@ -158,7 +159,7 @@ struct burrow_lookup *ledger_resolve(struct burrow_self *self, const char *name,
     l->self = self;
     l->fn = fn;
     l->arg = arg;
-    list_add(&self->lookups, &l->holding);
+    ledger_add(&self->lookups, &l->holding);
     return l;
 }
 
@@ -185,8 +186,10 @@ void ledger_clear(struct burrow_self *self)
         ledger_cancel(container_of(self->timers.next, struct burrow_timer, holding));
     for (; self->lookups.next != &self->lookups; lookups++)
         ledger_resolve_cancel(container_of(self->lookups.next, struct burrow_lookup, holding));
-    if (watches + timers + lookups > 0)
+    uint64_t files = files_clear(self);
+    if (watches + timers + lookups + files > 0)
         log_at(self->log, BURROW_LOG_WARN, "plugin_leftovers", burrow_str("plugin", self->name),
                burrow_uint("watches", watches), burrow_int("first_fd", first_fd),
-               burrow_uint("timers", timers), burrow_uint("lookups", lookups));
+               burrow_uint("timers", timers), burrow_uint("lookups", lookups),
+               burrow_uint("files", files));
 }

@@ -31,6 +31,10 @@ int plugin_check(const struct plugin *plugin, const struct log *log, const void 
 int instance_create(struct plugin *plugin, struct loop *loop, const struct log *log,
                     const void *config, struct instance **ret, struct error *err);
 int instance_start(struct instance *instance, struct error *err);
+/* Gives it a configuration that all checks have allowed, on its loop. 0: config must live on as
+ * that of create did, which may go. On failure nothing changed. BURROW_ENOSYS, without err: the
+ * plugin has no reload and keeps its config. */
+int instance_reload(struct instance *instance, const void *config, struct error *err);
 /* Asks it to stop; fn(arg) runs on a later turn when it has answered, or after deadline_ms
  * (then it is named in the log). */
 void instance_stop(struct instance *instance, uint64_t deadline_ms, burrow_timer_fn *fn, void *arg);
@@ -48,6 +52,12 @@ void *instance_self(const struct instance *instance);
 struct instance *instance_of(struct burrow_self *self);
 void instance_set_owner(struct instance *instance, void *owner);
 void *instance_owner(const struct instance *instance);
+/* How often watched files changed and were read again, or were refused and left the old in
+ * force. */
+struct file_counts {
+    uint64_t taken, refused;
+};
+struct file_counts instance_file_counts(const struct instance *instance);
 /* The plugin's metrics table (may be NULL) and the values so far. */
 const struct burrow_metric *instance_metrics(const struct instance *instance,
                                              const int64_t **ret_values);

@@ -18,6 +18,7 @@
  *
  * ABI changelog
  *   v0, minor 0: first version. While the symbol is burrow_plugin_v0, anything may change.
+ *   v0, minor 1: host: watch_files, unwatch_files.
  */
 #ifndef BURROW_PLUGIN_H
 #define BURROW_PLUGIN_H
@@ -31,7 +32,7 @@ extern "C" {
 #endif
 
 #define BURROW_PLUGIN_MAGIC 0x30575242u /* "BRW0" in memory order */
-#define BURROW_ABI_MINOR 0u
+#define BURROW_ABI_MINOR 1u
 #define BURROW_PLUGIN_SYMBOL "burrow_plugin_v0"
 
 /*
@@ -72,6 +73,7 @@ struct burrow_self;   /* the host's name for one plugin instance */
 struct burrow_watch;  /* a watched descriptor */
 struct burrow_timer;  /* a running timer */
 struct burrow_lookup; /* a running name look-up */
+struct burrow_files;  /* watched files */
 
 /* A descriptor is ready. `events` is a set of BURROW_READ and BURROW_WRITE. Runs on the
  * instance's loop; may call unwatch on its own watch. */
@@ -93,6 +95,12 @@ struct burrow_addr {
  * short English reason in `error`. All is borrowed for the call. */
 typedef void burrow_resolve_fn(void *arg, int result, const struct burrow_addr *addrs, size_t n,
                                const char *error);
+
+/* Watched files have changed: read all of them again. Returns 0, or a negative result that
+ * host->verror has explained, and then nothing has changed in the instance. The host logs and
+ * counts either, so that the plugin need not. Runs on the instance's loop, on a turn of its own;
+ * may call unwatch_files on its own watch and make another. */
+typedef int burrow_files_fn(void *arg);
 
 /* One named value of a log event. */
 #define BURROW_FIELD_STR 1u
@@ -160,7 +168,19 @@ struct burrow_host {
 
     /* Answers stop(): the instance holds nothing any more and destroy may be called. */
     void (*stopped)(struct burrow_self *);
+
+    /* Calls fn when one of the files is another one or has other contents than before: for
+     * certificates, keys, secrets and tokens that somebody renews. The host looks about once a
+     * second, through symbolic links, and waits until all of them have been the same for one
+     * look and none is missing, so that a pair that is being replaced is seen whole. A file
+     * that was broken when fn read it is told again only after its next change. paths are
+     * copied; NULL and empty ones are passed over, so that optional files can be listed as they
+     * stand in the config; at most BURROW_FILES_MAX. NULL: out of memory, or too many. */
+    struct burrow_files *(*watch_files)(struct burrow_self *, const char *const *paths, uint32_t n,
+                                        burrow_files_fn *fn, void *arg);
+    void (*unwatch_files)(struct burrow_files *); /* NULL is allowed */
 };
+#define BURROW_FILES_MAX 16u
 
 /*
  * Options. The host reads flag, variable and file for all plugins alike and fills the
@@ -288,9 +308,13 @@ struct burrow_plugin {
      * explain by host->verror. Asked before create and before a reload. */
     int (*check)(const struct burrow_host *host, const void *config);
     int (*create)(const struct burrow_host *host, const void *config, void **ret_self);
-    int (*start)(void *self);                      /* optional */
-    int (*reload)(void *self, const void *config); /* optional; on failure nothing changed */
-    void (*stop)(void *self);                      /* answered by host->stopped, maybe later */
+    int (*start)(void *self); /* optional */
+    /* Optional. Every check has allowed the new configuration; files are to be read again even
+     * when their names are the same. Options without BURROW_OPT_RELOADABLE have the values of
+     * before. On failure nothing changed, and the config of before stays in force; it goes after
+     * a success. Without reload the config stays what it was at create. */
+    int (*reload)(void *self, const void *config);
+    void (*stop)(void *self); /* answered by host->stopped, maybe later */
     void (*destroy)(void *self);
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plugin that keeps the contract, or breaks one sentence of it when its option says so. */
 #include <burrow/auth.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +14,8 @@ struct config {
 static const struct burrow_option options[] = {
     BURROW_OPTION_STRING(struct config, mode, "mode", "", "MODE", 0, NULL,
                          "which sentence to break"),
-    BURROW_OPTION_INT(struct config, number, "number", "3", "N", 0, 0, 10, "a number"),
+    BURROW_OPTION_INT(struct config, number, "number", "3", "N", BURROW_OPT_RELOADABLE, 0, 10,
+                      "a number"),
     BURROW_OPTION_END,
 };
 
@@ -27,6 +29,7 @@ struct good {
     const struct burrow_host *host;
     const char *mode;
     int fds[2];
+    struct burrow_files *files;
 };
 
 static int is(const struct good *g, const char *mode)
@@ -87,6 +90,50 @@ static int create(const struct burrow_host *host, const void *config, void **ret
     return BURROW_OK;
 }
 
+/* The watched folder's file "a" decides: what begins with "x" is refused. */
+static int files_changed(void *arg)
+{
+    struct good *g = arg;
+    const struct burrow_host *h = g->host;
+    char path[300], c = 0;
+    snprintf(path, sizeof path, "%s/a", g->mode + strlen("watches="));
+    FILE *f = fopen(path, "r");
+    if (f && fread(&c, 1, 1, f) != 1)
+        c = 0;
+    if (f)
+        fclose(f);
+    if (c == 'u') {
+        h->unwatch_files(g->files);
+        g->files = NULL;
+    }
+    if (c == 'x')
+        return burrow_error(h, BURROW_EINVAL, "an x is no good");
+    h->metric_add(h->self, 0, 1);
+    return BURROW_OK;
+}
+
+static int watch_files(struct good *g)
+{
+    const struct burrow_host *h = g->host;
+    char a[300], b[300];
+    const char *paths[] = {a, NULL, b, ""};
+    snprintf(a, sizeof a, "%s/a", g->mode + strlen("watches="));
+    snprintf(b, sizeof b, "%s/b", g->mode + strlen("watches="));
+    g->files = h->watch_files(h->self, paths, 4, files_changed, g);
+    return g->files ? BURROW_OK : BURROW_ENOMEM;
+}
+
+static int reload(void *self, const void *config)
+{
+    struct good *g = self;
+    const struct config *c = config;
+    if (c->number == 9)
+        return burrow_error(g->host, BURROW_EIO, "nine is too much");
+    g->mode = c->mode;
+    g->host->metric_add(g->host->self, 1, c->number);
+    return BURROW_OK;
+}
+
 static int start(void *self)
 {
     struct good *g = self;
@@ -97,6 +144,8 @@ static int start(void *self)
     h->metric_add(h->self, 99, 1);
     if (is(g, "start-fails"))
         return burrow_error(h, BURROW_EIO, "no start");
+    if (strncmp(g->mode, "watches=", 8) == 0)
+        return watch_files(g);
     if (is(g, "leaks")) {
         if (pipe(g->fds) != 0)
             return BURROW_EIO;
@@ -167,6 +216,7 @@ BURROW_PLUGIN = {
     .check = check,
     .create = create,
     .start = start,
+    .reload = reload,
     .stop = stop,
     .destroy = destroy,
 };

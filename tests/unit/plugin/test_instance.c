@@ -244,6 +244,26 @@ static void two_instances_of_one_plugin_work_side_by_side(void **state)
     instance_destroy(other);
 }
 
+static void a_reload_hands_the_new_configuration_over(void **state)
+{
+    struct fixture *f = *state;
+    const int64_t *values;
+    struct config config = {"", 7};
+    assert_int_equal(create(f, ""), 0);
+    assert_int_equal(instance_reload(f->instance, &config, &f->err), 0);
+    instance_metrics(f->instance, &values);
+    assert_int_equal(values[1], 7);
+}
+
+static void a_reload_that_fails_is_told_with_its_reason(void **state)
+{
+    struct fixture *f = *state;
+    struct config config = {"", 9};
+    assert_int_equal(create(f, ""), 0);
+    assert_int_equal(instance_reload(f->instance, &config, &f->err), BURROW_EIO);
+    assert_string_equal(f->err.text, "plugin auth-good: nine is too much");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -262,6 +282,8 @@ int main(void)
         TEST(an_instance_that_does_not_stop_is_named_at_the_deadline),
         TEST(a_second_answer_to_stop_is_named_and_counts_for_nothing),
         TEST(what_is_left_on_the_ledger_is_named_and_taken_away),
+        TEST(a_reload_hands_the_new_configuration_over),
+        TEST(a_reload_that_fails_is_told_with_its_reason),
         TEST(two_instances_of_one_plugin_work_side_by_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,15 @@ struct burrow_timer {
     void *arg;
 };
 
+struct burrow_files {
+    struct burrow_files *next;
+    struct fake_host *fake;
+    uint32_t n;
+    char paths[BURROW_FILES_MAX][256];
+    burrow_files_fn *fn;
+    void *arg;
+};
+
 struct fake_post {
     struct fake_post *next;
     burrow_timer_fn *fn;
@@ -308,6 +317,49 @@ static void host_stopped(struct burrow_self *self)
     fake_of(self)->stopped = true;
 }
 
+static struct burrow_files *host_watch_files(struct burrow_self *self, const char *const *paths,
+                                             uint32_t n, burrow_files_fn *fn, void *arg)
+{
+    struct fake_host *fake = fake_of(self);
+    if (must_fail(fake))
+        return NULL;
+    struct burrow_files *files = (struct burrow_files *)calloc(1, sizeof *files);
+    assert_non_null(files);
+    assert_true(n <= BURROW_FILES_MAX);
+    files->fake = fake;
+    files->fn = fn;
+    files->arg = arg;
+    for (uint32_t i = 0; i < n; i++)
+        if (paths[i] != NULL && paths[i][0] != '\0')
+            snprintf(files->paths[files->n++], sizeof files->paths[0], "%s", paths[i]);
+    files->next = fake->files_head;
+    fake->files_head = files;
+    fake->files++;
+    return files;
+}
+
+static void host_unwatch_files(struct burrow_files *files)
+{
+    if (files == NULL)
+        return;
+    struct burrow_files **p = &files->fake->files_head;
+    while (*p != files)
+        p = &(*p)->next;
+    *p = files->next;
+    files->fake->files--;
+    free(files);
+}
+
+int fake_host_touch(struct fake_host *fake, const char *path)
+{
+    for (struct burrow_files *files = fake->files_head; files != NULL; files = files->next)
+        for (uint32_t i = 0; i < files->n; i++)
+            if (strcmp(files->paths[i], path) == 0)
+                return files->fn(files->arg);
+    fail_msg("nobody watches %s", path);
+    return BURROW_EINVAL;
+}
+
 static const struct burrow_host host_table = {
     .size = sizeof host_table,
     .abi_minor = BURROW_ABI_MINOR,
@@ -328,6 +380,8 @@ static const struct burrow_host host_table = {
     .event = host_event,
     .metric_add = host_metric_add,
     .stopped = host_stopped,
+    .watch_files = host_watch_files,
+    .unwatch_files = host_unwatch_files,
 };
 
 void fake_host_init(struct fake_host *fake)
@@ -349,6 +403,7 @@ void fake_host_finish(struct fake_host *fake)
     assert_int_equal(fake->watches, 0);
     assert_int_equal(fake->timers, 0);
     assert_int_equal(fake->lookups, 0);
+    assert_int_equal(fake->files, 0);
     assert_null(fake->posted);
     ev_loop_destroy((struct ev_loop *)fake->ev);
     free(fake->scratch);

@@ -22,8 +22,8 @@ struct fake_host {
     bool stopped; /* the plugin answered stop() */
 
     /* Held by the plugin now: all zero after its destroy. */
-    unsigned watches, timers, lookups;
-    /* The n-th of the next watch, after and post calls fails; 0: none. */
+    unsigned watches, timers, lookups, files;
+    /* The n-th of the next watch, after, post and watch_files calls fails; 0: none. */
     unsigned fail_at;
 
     char error[512]; /* the newest verror text */
@@ -41,6 +41,7 @@ struct fake_host {
 
     struct burrow_watch *fed_head, **fed_tail;
     struct burrow_timer *timer_head;
+    struct burrow_files *files_head;
     struct fake_post *posted;
     pthread_mutex_t post_lock;
     uint8_t *scratch;
@@ -59,6 +60,9 @@ void fake_host_run(struct fake_host *fake, bool (*done)(void *arg), void *arg);
 void fake_host_settle(struct fake_host *fake, unsigned quiet_ms);
 /* Moves the clock; timers run in the turns that follow. */
 void fake_host_advance(struct fake_host *fake, uint64_t ms);
+/* As if that watched file had changed: what the plugin's watch says. Fails the test when it
+ * watches no such file. */
+int fake_host_touch(struct fake_host *fake, const char *path);
 /* Whether a kept log line of that level contains the text; level -1: any. */
 bool fake_host_logged(const struct fake_host *fake, int32_t level, const char *text);
 unsigned fake_host_log_lines(const struct fake_host *fake, int32_t level);
