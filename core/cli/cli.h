@@ -34,10 +34,19 @@ int cli_plugins(const struct cli_args *args);
 int cli_check_config(const struct cli_args *args);
 int cli_version(const struct cli_args *args);
 int cli_help(const struct cli_args *args);
+/* help_json.c: all commands and their options for programs. */
+int cli_help_json(const struct cli_args *args);
 /* `burrow NAME …` by the plugin command-NAME; what it says when there is none. */
 int cli_run_plugin(const char *name, const struct cli_args *args);
 int cli_run_runtime(const struct cli_command *command, const struct cli_args *args);
 int cli_check_runtime(const struct cli_command *command, const struct cli_args *args);
+
+/* Calls fn once with the options of the command, of all, and of each plugin that it could use,
+ * borrowed for the call. */
+#define CLI_GROUPS_MAX 42
+typedef void cli_describe_fn(void *arg, const struct config_group *groups, size_t n);
+int cli_describe_runtime(const struct cli_command *command, const struct cli_args *args,
+                         cli_describe_fn *fn, void *arg, struct error *err);
 
 /* Options that every command has. */
 struct cli_common {

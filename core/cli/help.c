@@ -137,6 +137,8 @@ int cli_help(const struct cli_args *args)
     static char help[] = "--help";
     char *argv[] = {help, NULL};
     struct cli_args rest = {1, argv, args->envp};
+    if (args->argc > 0 && strcmp(args->argv[0], "--json") == 0)
+        return cli_help_json(&rest);
     if (args->argc == 0 || args->argv[0][0] == '-')
         return help_overview(args->envp);
     const struct cli_builtin *builtin = cli_find(args->argv[0]);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PLUGINS_MAX 40
+#define PLUGINS_MAX (CLI_GROUPS_MAX - 2)
 #define STOP_MS 5000
 
 struct runtime_state {
@@ -228,9 +228,9 @@ static int begin(const struct cli_command *command, const struct cli_args *args,
     return 0;
 }
 
-/* --help: the options of the command, of the plugins named, and of the bundled ones that it
- * could use. What cannot be opened is left out: help must work when little else does. */
-static int help(struct runtime_state *s)
+/* The options of the command, of the plugins named, and of the bundled ones that it could use.
+ * What cannot be opened is left out: help must work when little else does. */
+static size_t all_groups(struct runtime_state *s, struct config_group groups[CLI_GROUPS_MAX])
 {
     struct error err = {0};
     size_t n;
@@ -242,19 +242,30 @@ static int help(struct runtime_state *s)
         if (uses_kind(s->rt.command, known_kind(name)) && !runtime_has(&s->rt, name))
             (void)open_plugin(s, name, &err);
 
+    const struct cli_command *command = s->rt.command;
+    groups[0] =
+        (struct config_group){"Options", NULL, false, command->options, command->options_size};
+    groups[1] = (struct config_group){"Common options", NULL, false, cli_common_options,
+                                      sizeof(struct cli_common)};
+    for (size_t i = 0; i < s->rt.plugin_count; i++)
+        groups[i + 2] = cli_plugin_group(s->plugins[i]);
+    return s->rt.plugin_count + 2;
+}
+
+static int help(struct runtime_state *s)
+{
+    struct config_group groups[CLI_GROUPS_MAX];
+    char titles[CLI_GROUPS_MAX][160];
+    size_t n = all_groups(s, groups);
     printf("Usage: burrow %s [--option value]...\n\n%s\n", s->rt.command->name,
            s->rt.command->summary);
-    struct config_group groups[PLUGINS_MAX + 2] = {
-        {"Options", NULL, false, s->rt.command->options, s->rt.command->options_size},
-        {"Common options", NULL, false, cli_common_options, sizeof(struct cli_common)},
-    };
-    char titles[PLUGINS_MAX][160];
-    for (size_t i = 0; i < s->rt.plugin_count; i++) {
-        groups[i + 2] = cli_plugin_group(s->plugins[i]);
-        snprintf(titles[i], sizeof titles[i], "Options of %s", groups[i + 2].title);
-        groups[i + 2].title = titles[i];
+    for (size_t i = 0; i < n; i++) {
+        if (groups[i].plugin == NULL)
+            continue;
+        snprintf(titles[i], sizeof titles[i], "Options of %s", groups[i].title);
+        groups[i].title = titles[i];
     }
-    help_groups(stdout, groups, s->rt.plugin_count + 2);
+    help_groups(stdout, groups, n);
     printf("\nPlugins are in %s; `burrow plugins` lists them.\n", s->plugin_dir);
     finish(s);
     return fflush(stdout) == 0 ? 0 : 1;
@@ -300,4 +311,16 @@ int cli_run_runtime(const struct cli_command *command, const struct cli_args *ar
         rc = command->run(&s->rt);
     finish(s);
     return rc;
+}
+
+int cli_describe_runtime(const struct cli_command *command, const struct cli_args *args,
+                         cli_describe_fn *fn, void *arg, struct error *err)
+{
+    struct runtime_state *s = NULL;
+    struct config_group groups[CLI_GROUPS_MAX];
+    if (begin(command, args, &s, err) != 0)
+        return err->code;
+    fn(arg, groups, all_groups(s, groups));
+    finish(s);
+    return 0;
 }

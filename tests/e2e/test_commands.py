@@ -47,6 +47,19 @@ def test_help_of_a_command_shows_flags_variables_and_defaults(burrow, command):
         assert part in text, part
 
 
+def test_help_for_programs_tells_what_help_tells(burrow):
+    commands = {c["name"]: c for c in json.loads(ok(burrow.run("help", "--json")))["commands"]}
+    assert set(COMMANDS) <= set(commands)
+    for command in ("server", "client", "token"):
+        shown = re.findall(r"^  --(\S+)(?: \S+)?$", ok(burrow.run(command, "--help")), re.M)
+        told = [o for g in commands[command]["groups"] for o in g["options"]]
+        assert set(shown) == {o["name"] for o in told}
+        assert all(o["variable"].startswith("BURROW_") and o["help"] for o in told)
+    levels = next(o for o in told if o["name"] == "log-level")
+    assert levels["default"] == "info" and levels["expected"] == "debug, info, warn or error"
+    assert any(sub["name"] == "mint" for sub in commands["token"]["subcommands"])
+
+
 def test_help_of_token_mint(burrow):
     assert "--sub" in ok(burrow.run("token", "mint", "--help"))
 

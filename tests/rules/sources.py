@@ -31,7 +31,7 @@ NOT_IN_CORE = ("openssl/", "curl/", "libwebsockets", "lws", "jose/")
 # Library headers that belong to few places: (pattern of the header, pattern of the paths).
 ONLY_IN = (
     (r"ev(\+\+)?\.h|libev/.*", r"core/loop/[^/]+\.c|plugins/transport-ws/.*|tests/unit/support/.*"),
-    (r"jansson\.h", r"core/(wire|config|server)/.*|(plugins|tests|sdk)/.*"),
+    (r"jansson\.h", r"core/(wire|config|server|cli)/.*|(plugins|tests|sdk)/.*"),
     (r"yaml\.h", r"core/config/.*|(plugins|tests|sdk)/.*"),
     (r"dlfcn\.h", r"core/plugin/.*|(plugins|tests|sdk)/.*"),
 )
