@@ -11,7 +11,7 @@ PYTHON ?= /usr/bin/python3
 BURROW = $(BUILD)/bin/burrow
 
 DEPS = gcc g++ cmake ninja-build pkg-config libev-dev libwebsockets-dev libwebsockets-evlib-ev \
-	libssl-dev libjose-dev libjansson-dev libyaml-dev uthash-dev libcmocka-dev \
+	libssl-dev libjose-dev libjansson-dev libyaml-dev libcurl4-openssl-dev uthash-dev libcmocka-dev \
 	ca-certificates curl openssl python3
 DEPS_TEST = python3-pytest clang-format postgresql postgresql-client redis-server redis-tools nginx-light
 DEPS_BENCH = socat
