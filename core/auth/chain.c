@@ -48,7 +48,10 @@ struct auth_request {
     int64_t expires_ms;
     bool has_subject;
     char subject[AUTH_MAX_SUBJECT + 1];
-    char reason[160];
+    char reason[320];
+    /* What those who abstained would say, if nobody judges. */
+    uint32_t unjudged_code;
+    char unjudged[320];
 };
 
 static const struct {
@@ -126,6 +129,19 @@ static void note_allow(struct auth_request *r, const struct burrow_verdict *v)
     r->expires_ms = v->expires_ms;
 }
 
+/* Its code and reason count when everybody abstains: then they tell why. */
+static void note_abstention(struct auth_request *r, const struct burrow_verdict *v)
+{
+    r->result = BURROW_AUTH_ABSTAIN;
+    if (v->code == 0 || v->code >= AUTH_CODES)
+        return;
+    r->unjudged_code = v->code;
+    size_t used = strlen(r->unjudged);
+    bool alone = r->chain->n == 1;
+    snprintf(r->unjudged + used, sizeof r->unjudged - used, "%s%s%s%s", used > 0 ? "; " : "",
+             alone ? "" : r->chain->members[r->member].name, alone ? "" : ": ", r->reason);
+}
+
 static void complain(const struct auth_chain *chain, const char *plugin, const char *what)
 {
     log_at(chain->log, BURROW_LOG_WARN, "plugin_fault", burrow_str("plugin", plugin),
@@ -154,8 +170,10 @@ static void on_answer(struct burrow_auth_request *name, const struct burrow_verd
         snprintf(r->reason, sizeof r->reason, "%s", reason != NULL ? reason : "");
         if (v->result == BURROW_AUTH_ALLOW)
             note_allow(r, v);
-        else if (v->result == BURROW_AUTH_ABSTAIN || v->result == BURROW_AUTH_UNAVAILABLE)
+        else if (v->result == BURROW_AUTH_UNAVAILABLE)
             r->result = v->result;
+        else if (v->result == BURROW_AUTH_ABSTAIN)
+            note_abstention(r, v);
         else if (v->result == BURROW_AUTH_DENY && v->code > 0 && v->code < AUTH_CODES)
             r->code = v->code;
         else
@@ -260,8 +278,11 @@ static void on_task(void *arg)
         return;
     }
     bool shown = r->credential.token != NULL || r->credential.client_cert_der != NULL;
-    deny(r, shown ? BURROW_CODE_INVALID_TOKEN : BURROW_CODE_MISSING_BEARER,
-         "no auth plugin judges such a credential");
+    uint32_t code = shown ? BURROW_CODE_INVALID_TOKEN : BURROW_CODE_MISSING_BEARER;
+    deny(r, r->unjudged_code != 0 ? r->unjudged_code : code,
+         r->unjudged[0] != '\0' ? r->unjudged : "no auth plugin judges such a credential");
+    if (r->chain->n == 1)
+        r->member = 0; /* it is this plugin that did not let them in */
     finish(r);
 }
 

@@ -59,7 +59,7 @@ struct burrow_credential {
 struct burrow_verdict {
     uint32_t size;
     uint32_t result;
-    uint32_t code; /* with DENY */
+    uint32_t code; /* with DENY; with ABSTAIN, or 0: the denial when nobody else judges it */
     uint32_t reserved;
     const char *subject; /* with ALLOW: the client id that may register; NULL: any */
     size_t subject_len;

@@ -6,7 +6,7 @@
  * The plugin itself only reads options and tells the host; what a good token is, the gate
  * in shared/jwt decides. It answers within verify.
  */
-#include "jwt/jwt.h"
+#include "jwt/key.h"
 #include "jwt/secret.h"
 
 #include <stdlib.h>
@@ -72,7 +72,7 @@ static int read_config(const struct burrow_host *host, const struct auth_hmac_co
 {
     const char *name = if_given(config->alg) ? config->alg : "HS256";
     const struct jwt_alg *alg = jwt_alg_find(name);
-    if (!alg)
+    if (!alg || alg->key != JWT_KEY_SECRET)
         return burrow_error(host, BURROW_EINVAL,
                             "--jwt-alg (BURROW_JWT_ALG): \"%s\" does not go with a shared secret; "
                             "use HS256, HS384 or HS512",
@@ -172,22 +172,10 @@ static void verify(void *self, struct burrow_auth_request *request,
     struct auth_hmac *a = from_self(self);
     struct jwt_identity who;
     struct jwt_refusal why = {.code = 0};
-    struct burrow_verdict verdict = {.size = sizeof verdict};
+    struct burrow_verdict verdict;
     int r = jwt_check(credential->token, credential->token_len, &a->rules, jwt_verify_hmac,
                       &a->secret.value, unix_ms(), &who, &why);
-    if (r == BURROW_OK) {
-        verdict.result = BURROW_AUTH_ALLOW;
-        verdict.subject = who.subject;
-        verdict.subject_len = who.subject_len;
-        verdict.expires_ms = who.expires_ms;
-    } else if (r == BURROW_EDENIED) {
-        verdict.result = BURROW_AUTH_DENY;
-        verdict.code = why.code;
-        verdict.reason = why.text;
-    } else {
-        verdict.result = BURROW_AUTH_UNAVAILABLE;
-        verdict.reason = r == BURROW_ENOMEM ? "out of memory" : "OpenSSL could not compute the MAC";
-    }
+    jwt_to_verdict(r, &who, &why, &verdict);
     a->auth->answer(request, &verdict);
 }
 

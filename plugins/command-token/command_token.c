@@ -5,7 +5,7 @@
  * that a server with these options would refuse.
  */
 #include "claims.h"
-#include "jwt/jwt.h"
+#include "jwt/key.h"
 #include "jwt/secret.h"
 
 #include <burrow/command.h>
@@ -96,7 +96,7 @@ static int mint(const struct burrow_host *host, const struct token_config *confi
         .issuer = if_given(config->issuer),
         .audience = if_given(config->audience),
     };
-    if (!rules.alg)
+    if (!rules.alg || rules.alg->key != JWT_KEY_SECRET)
         return burrow_error(host, BURROW_EINVAL,
                             "--jwt-alg (BURROW_JWT_ALG): \"%s\" does not go with a shared secret; "
                             "use HS256, HS384 or HS512",

@@ -133,15 +133,41 @@ static int check_times(const json_t *claims, bool allow_no_exp, int64_t now_ms,
     return BURROW_OK;
 }
 
+/* The grants as they go to the host, which judges what is in them. What is no object is
+ * refused: to pass over it would widen what the bearer may do. */
+static int check_grants(const json_t *claims, const char *name, struct jwt_identity *out,
+                        struct jwt_refusal *why)
+{
+    const json_t *grants = name ? json_object_get(claims, name) : NULL;
+    if (!grants)
+        return BURROW_OK;
+    char shown[JWT_SHOWN];
+    jwt_show(shown, name, strlen(name));
+    if (json_typeof(grants) != JSON_OBJECT)
+        return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN, "%s, the claim of grants, is no object",
+                          shown);
+    size_t len = json_dumpb(grants, out->grants, JWT_MAX_GRANTS, JSON_COMPACT);
+    if (len == 0)
+        return BURROW_ENOMEM;
+    if (len > JWT_MAX_GRANTS)
+        return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN,
+                          "%s, the claim of grants, has more than %u bytes", shown, JWT_MAX_GRANTS);
+    out->grants[len] = '\0';
+    return BURROW_OK;
+}
+
 int jwt_check_claims(const json_t *claims, const struct jwt_rules *rules, int64_t now_ms,
                      struct jwt_identity *ret, struct jwt_refusal *why)
 {
-    struct jwt_identity who = {.subject_len = 0};
+    struct jwt_identity who;
+    who.grants[0] = '\0';
     int r = check_subject(claims, &who, why);
     if (r == BURROW_OK)
         r = check_issuer(claims, rules->issuer, why);
     if (r == BURROW_OK)
         r = check_audience(claims, rules->audience, why);
+    if (r == BURROW_OK)
+        r = check_grants(claims, rules->grants, &who, why);
     if (r == BURROW_OK)
         r = check_times(claims, rules->allow_no_exp, now_ms, &who.expires_ms, why);
     if (r == BURROW_OK)

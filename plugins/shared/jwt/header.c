@@ -8,8 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define KID_MAX 256
-
 /* Members that ask the verifier to fetch or believe a key, or change what is signed. All
  * are refused even where they would do no harm: RFC 8725, 3.10, and RFC 7515, 4.1.11. */
 static const char *const forbidden[] = {"crit", "b64", "jku", "jwk", "x5u"};
@@ -43,9 +41,9 @@ static int check_key_id(const json_t *member, const char **ret_kid, struct jwt_r
 {
     const char *kid = json_string_value(member);
     size_t len = json_string_length(member);
-    if (!kid || len == 0 || len > KID_MAX)
+    if (!kid || len == 0 || len > JWT_MAX_KID)
         return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN,
-                          "kid in the header is not a string of 1 to %d bytes", KID_MAX);
+                          "kid in the header is not a string of 1 to %u bytes", JWT_MAX_KID);
     for (size_t i = 0; i < len; i++)
         if (kid[i] < 0x20 || kid[i] > 0x7e)
             return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN,

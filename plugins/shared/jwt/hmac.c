@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HS256, HS384 and HS512 (RFC 7518, 3.2): the table, the check and the making of tokens. */
+/* HS256, HS384 and HS512 (RFC 7518, 3.2): the check and the making of tokens. */
 #include "jwt/base64url.h"
 #include "jwt/parts.h"
 
@@ -11,20 +11,6 @@
 #include <string.h>
 
 #define MAC_MAX 64
-
-static const struct jwt_alg algorithms[] = {
-    {"HS256", "SHA256", 32, 32},
-    {"HS384", "SHA384", 48, 48},
-    {"HS512", "SHA512", 64, 64},
-};
-
-const struct jwt_alg *jwt_alg_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof algorithms / sizeof algorithms[0]; i++)
-        if (strcmp(name, algorithms[i].name) == 0)
-            return &algorithms[i];
-    return NULL;
-}
 
 /* The MAC of text, alg->signature_size bytes. */
 static int compute_mac(const struct jwt_alg *alg, struct burrow_secret secret, const uint8_t *text,

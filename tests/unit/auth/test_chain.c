@@ -213,6 +213,19 @@ static void when_all_abstain_no_token_is_a_missing_bearer(void **state)
     assert_int_equal(rig->verdict.code, BURROW_CODE_MISSING_BEARER);
 }
 
+static void what_those_who_abstain_say_is_the_denial_when_nobody_judges(void **state)
+{
+    struct rig *rig = *state;
+    rig->actor[1].code = BURROW_CODE_INVALID_TOKEN;
+    rig->actor[2].code = BURROW_CODE_VERIFIER_CONFIG;
+    ask(rig, "t");
+    fake_loop_settle(rig->loop);
+    assert_int_equal(rig->verdict.result, BURROW_AUTH_DENY);
+    assert_int_equal(rig->verdict.code, BURROW_CODE_VERIFIER_CONFIG);
+    assert_string_equal(rig->reason, "auth-b: scripted; auth-c: scripted");
+    assert_string_equal(rig->plugin, "");
+}
+
 static void silence_is_unavailable_after_the_deadline(void **state)
 {
     struct rig *rig = *state;
@@ -394,6 +407,7 @@ int main(void)
         TEST(unavailable_ends_the_chain),
         TEST(when_all_abstain_a_token_is_invalid),
         TEST(when_all_abstain_no_token_is_a_missing_bearer),
+        TEST(what_those_who_abstain_say_is_the_denial_when_nobody_judges),
         TEST(silence_is_unavailable_after_the_deadline),
         TEST(the_deadline_is_for_the_whole_chain),
         TEST(an_answer_after_the_deadline_is_ignored),

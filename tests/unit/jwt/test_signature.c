@@ -158,8 +158,8 @@ static void what_the_verifier_cannot_tell_is_passed_on(void **state)
 static void openssl_without_the_hash_is_no_denial(void **state)
 {
     (void)state;
-    const struct jwt_alg odd = {"HS256", "NO-SUCH-HASH", 32, 32};
-    const struct jwt_alg wrong_size = {"HS256", "SHA384", 32, 32};
+    const struct jwt_alg odd = {"HS256", "NO-SUCH-HASH", 32, 32, 0, 0};
+    const struct jwt_alg wrong_size = {"HS256", "SHA384", 32, 32, 0, 0};
     char *token = claims_token(GOOD_CLAIMS "}");
     struct jwt_rules rules = {.alg = &odd};
     struct jwt_identity who;
