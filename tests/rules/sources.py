@@ -30,7 +30,8 @@ NOT_IN_CORE = ("openssl/", "curl/", "libwebsockets", "lws", "jose/")
 
 # Library headers that belong to few places: (pattern of the header, pattern of the paths).
 ONLY_IN = (
-    (r"ev(\+\+)?\.h|libev/.*", r"core/loop/[^/]+\.c|plugins/transport-ws/.*|tests/unit/support/.*"),
+    (r"ev(\+\+)?\.h|libev/.*", r"core/loop/[^/]+\.c|plugins/transport-ws/.*|"
+     r"sdk/testkit/.*|tests/unit/support/.*"),
     (r"jansson\.h", r"core/(wire|config|server|cli)/.*|(plugins|tests|sdk)/.*"),
     (r"yaml\.h", r"core/config/.*|(plugins|tests|sdk)/.*"),
     (r"dlfcn\.h", r"core/plugin/.*|(plugins|tests|sdk)/.*"),
@@ -112,6 +113,14 @@ def check_sdk_header(root, path, quoted, name):
     return None
 
 
+def check_sdk(root, path, quoted, name):
+    """Only the conformance program, which opens plugins as burrow does, knows the core."""
+    del quoted
+    if path.parts[1] != "conformance" and (root / "core" / name).is_file():
+        return f"the SDK must not know the core's {name}"
+    return None
+
+
 def check_places(path, name):
     """Libraries that only few files may know."""
     for header, paths in ONLY_IN:
@@ -121,7 +130,8 @@ def check_places(path, name):
 
 
 def check_includes(root, path, text):
-    by_folder = {"core": check_core, "plugins": check_plugin, "include": check_sdk_header}
+    by_folder = {"core": check_core, "plugins": check_plugin, "include": check_sdk_header,
+                 "sdk": check_sdk}
     for number, quoted, name in includes(text):
         folder = by_folder.get(path.parts[0])
         wrong = folder(root, path, quoted, name) if folder else None

@@ -6,7 +6,7 @@
 
 #include <burrow/plugin.h>
 
-#include "../support/fake_host.h"
+#include "fake_host.h"
 
 struct loaded {
     const struct burrow_plugin *plugin;

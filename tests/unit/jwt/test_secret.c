@@ -3,7 +3,7 @@
 #include "helper.h"
 #include "jwt/secret.h"
 
-#include "../support/fake_host.h"
+#include "fake_host.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,13 +5,10 @@
 
 #include <arpa/inet.h>
 #include <ev.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include <cmocka.h>
 
 #define SCRATCH_SIZE (256u * 1024u)
 #define RUN_LIMIT_MS 10000
@@ -63,8 +60,21 @@ static struct fake_host *fake_of(struct burrow_self *self)
     return (struct fake_host *)(void *)self;
 }
 
+void fake_host_fail(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fprintf(stderr, "testkit: ");
+    vfprintf(stderr, fmt, ap);
+    fprintf(stderr, "\n");
+    va_end(ap);
+    abort();
+}
+
 static bool must_fail(struct fake_host *fake)
 {
+    if (fake->deny != NULL && fake->deny(fake->deny_arg))
+        return true;
     return fake->fail_at != 0 && --fake->fail_at == 0;
 }
 
@@ -143,7 +153,8 @@ static struct burrow_watch *host_watch(struct burrow_self *self, int fd, int eve
     if (must_fail(fake))
         return NULL;
     struct burrow_watch *watch = (struct burrow_watch *)calloc(1, sizeof *watch);
-    assert_non_null(watch);
+    if (watch == NULL)
+        return NULL;
     watch->fake = fake;
     watch->fn = fn;
     watch->arg = arg;
@@ -193,7 +204,8 @@ static struct burrow_timer *host_after(struct burrow_self *self, uint64_t ms, bu
     if (must_fail(fake))
         return NULL;
     struct burrow_timer *timer = (struct burrow_timer *)calloc(1, sizeof *timer);
-    assert_non_null(timer);
+    if (timer == NULL)
+        return NULL;
     timer->fake = fake;
     timer->due = fake->now_ms + ms;
     timer->fn = fn;
@@ -210,7 +222,7 @@ static void host_cancel(struct burrow_timer *timer)
         return;
     struct burrow_timer **p = &timer->fake->timer_head;
     while (*p != timer) {
-        assert_non_null(*p); /* cancelled after it ran, or twice */
+        fake_must(*p != NULL, "a timer is not cancelled twice, nor after it ran");
         p = &(*p)->next;
     }
     *p = timer->next;
@@ -221,7 +233,7 @@ static void host_cancel(struct burrow_timer *timer)
 static int host_post(struct burrow_self *self, burrow_timer_fn *fn, void *arg)
 {
     struct fake_host *fake = fake_of(self);
-    struct fake_post *post = (struct fake_post *)calloc(1, sizeof *post);
+    struct fake_post *post = must_fail(fake) ? NULL : (struct fake_post *)calloc(1, sizeof *post);
     if (post == NULL)
         return BURROW_ENOMEM;
     post->fn = fn;
@@ -261,7 +273,8 @@ static struct burrow_lookup *host_resolve(struct burrow_self *self, const char *
 {
     struct fake_host *fake = fake_of(self);
     struct burrow_lookup *lookup = (struct burrow_lookup *)calloc(1, sizeof *lookup);
-    assert_non_null(lookup);
+    if (lookup == NULL)
+        return NULL;
     lookup->fake = fake;
     lookup->fn = fn;
     lookup->arg = arg;
@@ -273,7 +286,10 @@ static struct burrow_lookup *host_resolve(struct burrow_self *self, const char *
     else if (inet_pton(AF_INET6, name, lookup->addr.bytes) == 1)
         lookup->addr.family = 6;
     lookup->timer = host_after(self, 0, on_lookup, lookup);
-    assert_non_null(lookup->timer);
+    if (lookup->timer == NULL) {
+        free(lookup);
+        return NULL;
+    }
     fake->lookups++;
     return lookup;
 }
@@ -308,13 +324,16 @@ static void host_event(struct burrow_self *self, int32_t level, const char *name
 
 static void host_metric_add(struct burrow_self *self, uint32_t index, int64_t delta)
 {
-    assert_true(index < sizeof fake_of(self)->metrics / sizeof fake_of(self)->metrics[0]);
+    fake_must(index < FAKE_METRICS, "metric_add is given an index of the plugin's metrics table");
     fake_of(self)->metrics[index] += delta;
 }
 
 static void host_stopped(struct burrow_self *self)
 {
-    fake_of(self)->stopped = true;
+    struct fake_host *fake = fake_of(self);
+    fake_must(!fake->stopped, "stop is answered once");
+    fake->stopped = true;
+    fake->left_at_stop = fake->watches + fake->timers + fake->lookups + fake->files;
 }
 
 static struct burrow_files *host_watch_files(struct burrow_self *self, const char *const *paths,
@@ -324,8 +343,9 @@ static struct burrow_files *host_watch_files(struct burrow_self *self, const cha
     if (must_fail(fake))
         return NULL;
     struct burrow_files *files = (struct burrow_files *)calloc(1, sizeof *files);
-    assert_non_null(files);
-    assert_true(n <= BURROW_FILES_MAX);
+    if (files == NULL)
+        return NULL;
+    fake_must(n <= BURROW_FILES_MAX, "watch_files is given at most BURROW_FILES_MAX paths");
     files->fake = fake;
     files->fn = fn;
     files->arg = arg;
@@ -356,8 +376,7 @@ int fake_host_touch(struct fake_host *fake, const char *path)
         for (uint32_t i = 0; i < files->n; i++)
             if (strcmp(files->paths[i], path) == 0)
                 return files->fn(files->arg);
-    fail_msg("nobody watches %s", path);
-    return BURROW_EINVAL;
+    fake_host_fail("nobody watches %s", path);
 }
 
 static const struct burrow_host host_table = {
@@ -390,21 +409,21 @@ void fake_host_init(struct fake_host *fake)
     fake->table = host_table;
     fake->table.self = (struct burrow_self *)(void *)fake;
     fake->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    assert_non_null(fake->ev);
+    fake_must(fake->ev != NULL, "there is memory");
     fake->fed_tail = &fake->fed_head;
     fake->now_ms = 1000;
     fake->scratch = (uint8_t *)malloc(SCRATCH_SIZE);
-    assert_non_null(fake->scratch);
+    fake_must(fake->scratch != NULL, "there is memory");
     pthread_mutex_init(&fake->post_lock, NULL);
 }
 
 void fake_host_finish(struct fake_host *fake)
 {
-    assert_int_equal(fake->watches, 0);
-    assert_int_equal(fake->timers, 0);
-    assert_int_equal(fake->lookups, 0);
-    assert_int_equal(fake->files, 0);
-    assert_null(fake->posted);
+    fake_must(fake->watches == 0, "after destroy an instance holds no watch");
+    fake_must(fake->timers == 0, "after destroy an instance holds no timer");
+    fake_must(fake->lookups == 0, "after destroy an instance holds no look-up");
+    fake_must(fake->files == 0, "after destroy an instance watches no file");
+    fake_must(fake->posted == NULL, "after destroy no posted call is left");
     ev_loop_destroy((struct ev_loop *)fake->ev);
     free(fake->scratch);
     pthread_mutex_destroy(&fake->post_lock);
@@ -504,7 +523,7 @@ void fake_host_run(struct fake_host *fake, bool (*done)(void *arg), void *arg)
     while (!done(arg)) {
         fake_host_turn(fake, 20);
         if (real_ms() > deadline)
-            fail_msg("what the test waits for did not happen within %d ms", RUN_LIMIT_MS);
+            fake_host_fail("what the test waits for did not happen within %d ms", RUN_LIMIT_MS);
     }
 }
 

@@ -4,14 +4,26 @@
  * that moves only when the test says so. It runs turn by turn, counts what the plugin holds
  * (watches, timers, look-ups), keeps its log lines, and can let any allocation fail.
  */
-#ifndef SUPPORT_FAKE_HOST_H
-#define SUPPORT_FAKE_HOST_H
+#ifndef BURROW_TESTKIT_FAKE_HOST_H
+#define BURROW_TESTKIT_FAKE_HOST_H
 
 #include <burrow/plugin.h>
 #include <pthread.h>
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define FAKE_LOG_LINES 64
+#define FAKE_METRICS 64
+
+/* Says on stderr what is wrong and ends the process: a test that goes on with a broken plugin
+ * would only fail somewhere else. */
+__attribute__((format(printf, 1, 2), noreturn)) void fake_host_fail(const char *fmt, ...);
+/* `sentence` is what the plugin has to keep. */
+#define fake_must(condition, sentence)                                                             \
+    ((condition) ? (void)0 : fake_host_fail("broken: %s (%s)", sentence, #condition))
 
 struct fake_post;
 
@@ -19,12 +31,16 @@ struct fake_host {
     struct burrow_host table; /* what the plugin is given */
     void *ev;                 /* struct ev_loop * */
     uint64_t now_ms;
-    bool stopped; /* the plugin answered stop() */
+    bool stopped;          /* the plugin answered stop(); clear it to stop another instance */
+    unsigned left_at_stop; /* what was held at that moment: 0 in a plugin that is right */
 
     /* Held by the plugin now: all zero after its destroy. */
     unsigned watches, timers, lookups, files;
     /* The n-th of the next watch, after, post and watch_files calls fails; 0: none. */
     unsigned fail_at;
+    /* Or this decides, when it is set: true, and the call fails. */
+    bool (*deny)(void *arg);
+    void *deny_arg;
 
     char error[512]; /* the newest verror text */
     int error_code;
@@ -33,7 +49,7 @@ struct fake_host {
         char text[256];
     } log[FAKE_LOG_LINES]; /* a ring */
     unsigned log_count;
-    int64_t metrics[16]; /* sums of metric_add by index */
+    int64_t metrics[FAKE_METRICS]; /* sums of metric_add by index */
 
     /* Called at the end of every turn (a test's links flush here); may be NULL. */
     void (*end_of_turn)(void *arg);
@@ -67,4 +83,7 @@ int fake_host_touch(struct fake_host *fake, const char *path);
 bool fake_host_logged(const struct fake_host *fake, int32_t level, const char *text);
 unsigned fake_host_log_lines(const struct fake_host *fake, int32_t level);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -4,12 +4,16 @@
  * the sentences of transport.h (closed last, never inside an op; each batch ended; buffers given
  * back unchanged, all before closed), and flushes once per turn.
  */
-#ifndef SUPPORT_FAKE_LINK_H
-#define SUPPORT_FAKE_LINK_H
+#ifndef BURROW_TESTKIT_FAKE_LINK_H
+#define BURROW_TESTKIT_FAKE_LINK_H
 
 #include "fake_host.h"
 
 #include <burrow/transport.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* One plugin instance with its links; its host's end_of_turn flushes them. */
 struct fake_transport {
@@ -79,4 +83,7 @@ void fake_link_finish(struct burrow_link *link);
 bool fake_link_is_open(void *link);
 bool fake_link_is_closed(void *link);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

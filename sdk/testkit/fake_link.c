@@ -2,14 +2,12 @@
 /* The host's side of links, see fake_link.h. */
 #include "fake_link.h"
 
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #define CANARY 0x5aU
+#define OUTSIDE "events of a link are never called from inside an op"
 
 /* A buffer as it was given away, to see that it comes back so. */
 struct sent_buf {
@@ -29,14 +27,14 @@ static uint64_t sum_of(const uint8_t *p, size_t n)
 
 static struct burrow_link *alive(struct burrow_link *link)
 {
-    assert_non_null(link);
-    assert_int_equal(link->closed, 0); /* closed is the last event */
+    fake_must(link != NULL, "an event names its link");
+    fake_must(link->closed == 0, "`closed` is always the last event of a link");
     return link;
 }
 
 static void ev_authenticate(struct burrow_link *link, const struct burrow_credential *credential)
 {
-    assert_false(alive(link)->in_op);
+    fake_must(!alive(link)->in_op, OUTSIDE);
     link->authenticated++;
     if (link->on_authenticate != NULL)
         link->on_authenticate(link, credential);
@@ -44,7 +42,7 @@ static void ev_authenticate(struct burrow_link *link, const struct burrow_creden
 
 static void ev_http_request(struct burrow_link *link, void *token, const struct burrow_http *http)
 {
-    assert_false(alive(link)->in_op);
+    fake_must(!alive(link)->in_op, OUTSIDE);
     link->http_requests++;
     if (link->on_http != NULL)
         link->on_http(link, token, http);
@@ -52,13 +50,13 @@ static void ev_http_request(struct burrow_link *link, void *token, const struct 
 
 static void ev_http_cancel(struct burrow_link *link, void *token)
 {
-    assert_non_null(token);
+    fake_must(token != NULL, "http_cancel names the request");
     alive(link)->http_cancelled++;
 }
 
 static void ev_accepted(struct burrow_link *link)
 {
-    assert_false(alive(link)->in_op);
+    fake_must(!alive(link)->in_op, OUTSIDE);
     link->accepted++;
     if (link->on_open != NULL)
         link->on_open(link);
@@ -66,7 +64,7 @@ static void ev_accepted(struct burrow_link *link)
 
 static void ev_connected(struct burrow_link *link)
 {
-    assert_false(alive(link)->in_op);
+    fake_must(!alive(link)->in_op, OUTSIDE);
     link->connected++;
     if (link->on_open != NULL)
         link->on_open(link);
@@ -74,9 +72,9 @@ static void ev_connected(struct burrow_link *link)
 
 static void ev_data(struct burrow_link *link, const uint8_t *p, size_t n, uint32_t message_end)
 {
-    assert_false(alive(link)->in_op);
-    assert_int_equal(link->accepted + link->connected, 1);
-    assert_true(n > 0 || message_end);
+    fake_must(!alive(link)->in_op, OUTSIDE);
+    fake_must(link->accepted + link->connected == 1, "data comes after accepted or connected");
+    fake_must(n > 0 || message_end, "n may be 0 only with message_end");
     link->open_batch = true;
     link->messages += message_end != 0;
     link->total += n;
@@ -84,7 +82,7 @@ static void ev_data(struct burrow_link *link, const uint8_t *p, size_t n, uint32
         if (link->got_len + n > link->got_capacity) {
             link->got_capacity = (link->got_len + n) * 2;
             link->got = (uint8_t *)realloc(link->got, link->got_capacity);
-            assert_non_null(link->got);
+            fake_must(link->got != NULL, "there is memory");
         }
         if (n > 0)
             memcpy(link->got + link->got_len, p, n);
@@ -96,7 +94,7 @@ static void ev_data(struct burrow_link *link, const uint8_t *p, size_t n, uint32
 
 static void ev_batch_end(struct burrow_link *link)
 {
-    assert_true(alive(link)->open_batch);
+    fake_must(alive(link)->open_batch, "batch_end is called once after each series of data calls");
     link->open_batch = false;
     link->batches++;
 }
@@ -119,23 +117,24 @@ static void ev_release(struct burrow_link *link, struct burrow_buf *chain)
     while (chain != NULL) {
         struct sent_buf *sent = (struct sent_buf *)(void *)chain;
         chain = chain->next;
-        assert_true(link->out > 0);
+        fake_must(link->out > 0, "a buffer is released once");
         link->out--;
-        assert_int_equal(sent->buf.off, sent->off);
-        assert_int_equal(sent->buf.len, sent->len);
+        fake_must(sent->buf.off == sent->off && sent->buf.len == sent->len,
+                  "when a buffer is given back, off and len are as they were");
         for (uint32_t i = 0; i < sent->len; i++)
             sent->bytes[sent->off + i] ^= sent->buf.mask[i & 3];
-        assert_true(sum_of(sent->bytes + sent->off, sent->len) == sent->sum);
+        fake_must(sum_of(sent->bytes + sent->off, sent->len) == sent->sum,
+                  "when a buffer is given back, so is its payload, but for its mask");
         free(sent);
     }
 }
 
 static void ev_closed(struct burrow_link *link, const struct burrow_close_info *info)
 {
-    assert_false(alive(link)->in_op);
-    assert_false(link->open_batch);
-    assert_int_equal(link->out, 0);
-    assert_non_null(info->reason);
+    fake_must(!alive(link)->in_op, OUTSIDE);
+    fake_must(!link->open_batch, "each series of data calls is ended by batch_end before closed");
+    fake_must(link->out == 0, "every buffer is released before closed");
+    fake_must(info->reason != NULL, "closed gives a reason, never NULL");
     link->closed++;
     link->code = info->code;
     link->http_status = info->http_status;
@@ -181,10 +180,10 @@ void fake_transport_init(struct fake_transport *transport, struct fake_host *hos
     transport->ops = (const struct burrow_transport_ops *)plugin->ops;
     int r = plugin->create(&host->table, config, &transport->self);
     if (r != BURROW_OK)
-        fail_msg("create: %s", host->error);
+        fake_host_fail("create: %s", host->error);
     transport->ops->bind(transport->self, &fake_link_host);
     if (plugin->start != NULL)
-        assert_int_equal(plugin->start(transport->self), BURROW_OK);
+        fake_must(plugin->start(transport->self) == BURROW_OK, "start succeeds");
     transport->next = (struct fake_transport *)host->end_of_turn_arg;
     host->end_of_turn = flush_all;
     host->end_of_turn_arg = transport;
@@ -197,7 +196,7 @@ static bool has_stopped(void *arg)
 
 void fake_transport_finish(struct fake_transport *transport)
 {
-    assert_null(transport->links);
+    fake_must(transport->links == NULL, "all links have closed before their transport ends");
     transport->host->stopped = false;
     transport->plugin->stop(transport->self);
     fake_host_run(transport->host, has_stopped, transport->host);
@@ -242,7 +241,7 @@ int fake_link_dial(struct burrow_link *link, struct fake_transport *transport,
 static struct burrow_buf *make_buf(const uint8_t *p, size_t n)
 {
     struct sent_buf *sent = (struct sent_buf *)malloc(sizeof *sent + BURROW_HEADROOM + n + 1);
-    assert_non_null(sent);
+    fake_must(sent != NULL, "there is memory");
     sent->off = BURROW_HEADROOM;
     sent->len = (uint32_t)n;
     memset(sent->bytes, CANARY, BURROW_HEADROOM);
@@ -323,7 +322,7 @@ void fake_link_finish(struct burrow_link *link)
     while (*p != link)
         p = &(*p)->next;
     *p = link->next;
-    assert_int_equal(link->out, 0);
+    fake_must(link->out == 0, "every buffer is released");
     free(link->got);
     memset(link, 0, sizeof *link);
 }
@@ -331,7 +330,7 @@ void fake_link_finish(struct burrow_link *link)
 bool fake_link_is_open(void *link)
 {
     const struct burrow_link *l = (const struct burrow_link *)link;
-    assert_int_equal(l->closed, 0);
+    fake_must(l->closed == 0, "the link opens, and does not close before");
     return l->accepted + l->connected > 0;
 }
 
