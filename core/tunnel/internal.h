@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of a session share: session.c (life and timers), receive.c (frames in),
- * stream.c (one stream's states), credit.c (windows and budgets) and output.c (frames out,
- * the scheduler). Nobody outside core/tunnel includes it.
+ * What the files of a session share: session.c (life and timers), receive.c (bytes in, to
+ * streams), stream.c (one stream's states), credit.c (windows and budgets) and output.c (the
+ * scheduler) are alike for both versions of the wire; v2.c and v1.c are the two tables of what
+ * differs. Nobody outside core/tunnel includes it.
  */
 #ifndef TUNNEL_INTERNAL_H
 #define TUNNEL_INTERNAL_H
@@ -68,8 +69,43 @@ struct stream {
     struct burrow_buf *held, *held_tail; /* DATA before stream_accept, copied */
 };
 
+/* Buffers on their way to the link. */
+struct chain {
+    struct burrow_buf *head, *tail;
+    size_t bytes;
+};
+
+/* What the versions of the wire do differently; every entry is there. */
+struct wire {
+    uint8_t version; /* in the header of each frame */
+    void (*begin)(struct session *s);
+    /* Bytes of the link: through the parser to the streams. */
+    void (*receive)(struct session *s, const uint8_t *p, size_t n, bool message_end);
+
+    /* Each of these five tells the peer; a failure to do so has ended the session. */
+    int (*open)(struct stream *st, const struct frame_open *open); /* takes the id as well */
+    void (*accept)(struct stream *st);
+    void (*reset)(struct stream *st, uint32_t code, const char *text);
+    /* The local side has sent all (eof) or was reset: behind the stream's data in out. */
+    void (*local_end)(struct stream *st, struct chain *out, bool eof);
+    /* The last words, and the code to close the link with. error_code may be NULL. */
+    uint32_t (*part)(struct session *s, uint32_t close_code, const char *error_code,
+                     const char *reason);
+
+    void (*delivered)(struct stream *st); /* its part of a batch was handed over or held */
+    void (*consumed)(struct stream *st, size_t n);
+    void (*finished)(struct stream *st); /* it ends now: forget it */
+
+    void (*write_due)(struct session *s); /* puts what has waited for this into the queue */
+    uint64_t (*due_ms)(const struct session *s, uint64_t now); /* when to call pulse */
+    /* Heartbeats, and what is late; a silent peer is seen by the caller. */
+    void (*pulse)(struct session *s, uint64_t now);
+};
+extern const struct wire wire_v2;
+
 struct session {
     uint32_t magic;
+    const struct wire *wire;
     struct loop *loop;
     const struct log *log;
     struct burrow_link *link; /* NULL after it closed */
@@ -117,11 +153,16 @@ struct session {
 void session_fail(struct session *s, uint32_t close_code, const char *error_code,
                   const char *reason);
 void session_arm(struct session *s); /* sets the timer to the next thing that is due */
+
+/* v2.c */
 /* Sends a PING to measure the round trip, at most five a second. */
 void session_measure(struct session *s);
 
 /* receive.c */
 extern const struct link_events session_link_events;
+/* Keeps a piece of DATA, borrowed, for the end of the batch. Negative: the session is over. */
+int receive_data(struct stream *st, const uint8_t *p, size_t n);
+void receive_touch(struct stream *st);   /* receive_flush is to look at it */
 void receive_flush(struct session *s);   /* delivers what the batch holds */
 void receive_deliver(struct stream *st); /* of one stream */
 struct stream *session_find(struct session *s, uint64_t id);
@@ -133,7 +174,8 @@ struct stream *stream_new(struct session *s, uint64_t id, bool local);
 void stream_finish(struct stream *st, uint32_t code, const char *text, size_t n, bool tell);
 void stream_maybe_done(struct stream *st); /* both directions ended and all consumed? */
 void streams_bury(struct session *s);      /* tells and frees the dead */
-/* Sends RESET, tells the own end: the peer broke a rule of this stream. */
+void stream_raise_limit(struct stream *st, uint64_t limit); /* of what may be sent */
+/* Resets it, tells the own end: the peer broke a rule of this stream. */
 void stream_violation(struct stream *st, const char *text);
 
 /* credit.c */
@@ -145,6 +187,7 @@ void credit_finish(struct stream *st);
 bool credit_renew(struct stream *st);
 
 /* output.c */
+void chain_add(struct chain *c, struct burrow_buf *b);
 void output_schedule(struct session *s);
 void output_task(void *arg);
 /* Room for one small frame in the control queue, or NULL when out of memory; the encoder's

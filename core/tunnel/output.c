@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames out, once per turn: first the small frames that keep others going (ACCEPT, WINDOW,
- * PING, RESET), then data, pulled from the streams that have some by round robin over a
- * quantum of bytes (deficit round robin whose packets divide at will, so that no deficit is
+ * Frames out, once per turn: first the small frames that keep others going (in version 2
+ * ACCEPT, WINDOW, PING, RESET), then data, pulled from the streams that have some by round robin
+ * over a quantum of bytes (deficit round robin whose packets divide at will, so that no deficit is
  * left over). It stops while the link holds LINK_WATERMARK bytes; what waits, waits in the
  * kernel's buffers of the local sockets.
  */
 #include "tunnel/internal.h"
 
-struct chain {
-    struct burrow_buf *head, *tail;
-    size_t bytes;
-};
-
-static void chain_add(struct chain *c, struct burrow_buf *b)
+void chain_add(struct chain *c, struct burrow_buf *b)
 {
     if (c->head)
         c->tail->next = b;
@@ -77,37 +72,11 @@ void output_drop(struct session *s)
     s->control = s->control_tail = NULL;
 }
 
-static void write_windows(struct session *s)
-{
-    struct stream *st;
-    uint8_t *p;
-
-    while ((st = TAILQ_FIRST(&s->window_due)) != NULL) {
-        p = output_reserve(s);
-        if (!p)
-            return;
-        TAILQ_REMOVE(&s->window_due, st, window_entry);
-        st->window_due = false;
-        output_commit(s, frame_window_encode(p, st->id, st->consumed, st->limit));
-    }
-}
-
-static void write_pong(struct session *s)
-{
-    uint8_t *p = s->pong_due ? output_reserve(s) : NULL;
-
-    if (!p)
-        return;
-    s->pong_due = false;
-    output_commit(s, frame_ping_encode(p, FRAME_PONG, s->pong_value));
-}
-
 static void take_control(struct session *s, struct chain *out)
 {
     struct burrow_buf *b;
 
-    write_windows(s);
-    write_pong(s);
+    s->wire->write_due(s);
     while (!s->over && (b = s->control) != NULL) {
         s->control = b->next;
         b->next = NULL;
@@ -121,11 +90,12 @@ static void take_control(struct session *s, struct chain *out)
 
 static void put_headers(struct stream *st, struct burrow_buf *chain, struct chain *out)
 {
+    uint8_t version = st->session->wire->version;
     struct burrow_buf *next;
 
     for (; chain; chain = next) {
         struct frame_header h = {
-            .version = FRAME_V2, .kind = FRAME_DATA, .stream = st->id, .length = chain->len};
+            .version = version, .kind = FRAME_DATA, .stream = st->id, .length = chain->len};
 
         next = chain->next;
         chain->next = NULL;
@@ -142,28 +112,6 @@ static void unready(struct stream *st)
     TAILQ_REMOVE(&st->session->ready, st, ready_entry);
     st->ready = false;
     st->session->ready_count--;
-}
-
-/* A frame that must stay behind the stream's data: FIN, or RESET for a local reset. */
-static void append_end(struct stream *st, struct chain *out, bool fin)
-{
-    struct session *s = st->session;
-    struct burrow_buf *b = pool_get(loop_pool(s->loop), FRAME_SMALL_ROOM);
-
-    if (!b) {
-        session_fail(s, BURROW_CLOSE_INTERNAL, "internal", "out of memory");
-        return;
-    }
-    b->len = (uint32_t)(fin ? frame_fin_encode(buf_data(b), st->id, st->sent)
-                            : frame_reset_encode(buf_data(b), st->id, RESET_PEER_RESET, ""));
-    chain_add(out, b);
-    if (fin) {
-        st->fin_sent = true;
-        s->half_closed++;
-        stream_maybe_done(st);
-    } else {
-        stream_finish(st, RESET_PEER_RESET, NULL, 0, true);
-    }
 }
 
 /* One turn of the round: at most a quantum of the first stream's data. */
@@ -194,7 +142,7 @@ static void pull(struct session *s, struct chain *out, size_t quantum)
     }
     unready(st);
     if (n == 0 || n == BURROW_EIO)
-        append_end(st, out, n == 0);
+        s->wire->local_end(st, out, n == 0);
     else if (n == BURROW_ENOMEM)
         stream_violation(st, "out of memory");
 }

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames in: from the link's bytes through the parser to streams. DATA stays in the
+ * What comes in: the link's events, and DATA on its way to the streams. It stays in the
  * transport's memory until the batch ends and is then handed over gathered, one call per
  * stream; only a stream that is not accepted yet has its first bytes copied.
  */
 #include "tunnel/internal.h"
-
-#include "base/checked.h"
-#include "wire/control.h"
 
 #define DELIVER_IOV 64
 
@@ -23,30 +20,9 @@ struct stream *session_find(struct session *s, uint64_t id)
     return st;
 }
 
-static int broken(struct session *s, const char *reason)
-{
-    session_fail(s, BURROW_CLOSE_PROTOCOL, "protocol", reason);
-    return BURROW_EPROTO;
-}
-
-static bool id_is_local(const struct session *s, uint64_t id)
-{
-    return (id & 1) == (s->config.opens_odd ? 1u : 0u);
-}
-
-/* 0 and *ret: the stream, or NULL for one that has ended, whose late frames are ignored. An
- * id that never was ends the session. */
-static int lookup(struct session *s, uint64_t id, struct stream **ret)
-{
-    if (id == 0 || (id_is_local(s, id) ? id >= s->next_id : id > s->peer_high))
-        return broken(s, "frame for a stream that never was");
-    *ret = session_find(s, id);
-    return 0;
-}
-
 /* ---- DATA ------------------------------------------------------------------------------ */
 
-static void touch(struct stream *st)
+void receive_touch(struct stream *st)
 {
     if (st->touched)
         return;
@@ -54,25 +30,11 @@ static void touch(struct stream *st)
     TAILQ_INSERT_TAIL(&st->session->touched, st, touched_entry);
 }
 
-static int on_data(void *arg, uint64_t id, const uint8_t *p, size_t n, bool end)
+int receive_data(struct stream *st, const uint8_t *p, size_t n)
 {
-    struct session *s = arg;
-    struct stream *st;
+    struct session *s = st->session;
     struct rx_piece *piece;
 
-    (void)end;
-    if (s->over)
-        return BURROW_EPROTO;
-    if (lookup(s, id, &st) < 0)
-        return BURROW_EPROTO;
-    if (!st || n == 0)
-        return 0;
-    if (st->fin_received || (st->local && !st->accepted) || n > st->limit - st->received) {
-        stream_violation(st, st->fin_received             ? "data after FIN"
-                             : st->local && !st->accepted ? "data before ACCEPT"
-                                                          : "data past the window");
-        return 0;
-    }
     if (s->rx && s->rx->used == RX_PIECES) {
         receive_flush(s);
         if (s->over)
@@ -97,7 +59,7 @@ static int on_data(void *arg, uint64_t id, const uint8_t *p, size_t n, bool end)
     st->rx_tail = piece;
     st->received += n;
     s->config.stats->bytes_in += n;
-    touch(st);
+    receive_touch(st);
     return 0;
 }
 
@@ -150,6 +112,8 @@ void receive_deliver(struct stream *st)
         if (hold(st) < 0)
             stream_violation(st, "out of memory");
         st->rx_head = st->rx_tail = NULL;
+        if (!st->dead)
+            s->wire->delivered(st);
         return;
     }
     st->held = st->held_tail = NULL;
@@ -166,7 +130,7 @@ void receive_deliver(struct stream *st)
     } while (more && !st->dead);
     pool_put(loop_pool(s->loop), held);
     if (!st->dead)
-        stream_maybe_done(st);
+        s->wire->delivered(st);
 }
 
 void receive_flush(struct session *s)
@@ -186,226 +150,17 @@ void receive_flush(struct session *s)
     s->rx = NULL;
 }
 
-/* ---- the other kinds -------------------------------------------------------------------- */
-
-static int on_open(struct session *s, const struct frame_header *h, const uint8_t *payload)
-{
-    struct frame_open open;
-    struct stream *st;
-
-    if (frame_open_decode(&open, payload, h->length) < 0)
-        return broken(s, "malformed OPEN");
-    if (id_is_local(s, h->stream) || h->stream <= s->peer_high)
-        return broken(s, "OPEN with an id that is not above the last");
-    s->peer_high = h->stream;
-    if (s->stream_count >= s->config.max_streams) {
-        output_refusal(s, h->stream, RESET_LIMIT, "too many streams");
-        return 0;
-    }
-    st = stream_new(s, h->stream, false);
-    if (!st) {
-        output_refusal(s, h->stream, RESET_INTERNAL, "out of memory");
-        return 0;
-    }
-    st->send_limit = open.limit;
-    credit_begin(st, s->config.window);
-    s->events->opened(s->arg, st, &open);
-    return s->over ? BURROW_EPROTO : 0;
-}
-
-static void raise_limit(struct stream *st, uint64_t limit)
-{
-    if (limit <= st->send_limit)
-        return;
-    st->send_limit = limit;
-    if (st->starved) {
-        st->starved = false;
-        st->session->starved_count--;
-        stream_ready(st);
-    }
-}
-
-static int on_accept(struct session *s, struct stream *st, const struct frame_header *h,
-                     const uint8_t *payload)
-{
-    uint64_t limit;
-
-    if (frame_u64_decode(&limit, payload, h->length) < 0)
-        return broken(s, "malformed ACCEPT");
-    if (!st)
-        return 0;
-    if (!st->local || st->accepted) {
-        stream_violation(st, "unexpected ACCEPT");
-        return 0;
-    }
-    st->accepted = true;
-    s->opens_pending--;
-    raise_limit(st, limit);
-    if (st->ops->accepted)
-        st->ops->accepted(st->end);
-    return 0;
-}
-
-static int on_window(struct session *s, struct stream *st, const struct frame_header *h,
-                     const uint8_t *payload)
-{
-    uint64_t consumed, limit;
-
-    if (frame_window_decode(&consumed, &limit, payload, h->length) < 0)
-        return broken(s, "malformed WINDOW");
-    if (!st)
-        return 0;
-    if (consumed > st->sent)
-        stream_violation(st, "WINDOW for more than was sent");
-    else
-        raise_limit(st, limit);
-    return 0;
-}
-
-static int on_fin(struct session *s, struct stream *st, const struct frame_header *h,
-                  const uint8_t *payload)
-{
-    uint64_t final;
-
-    if (frame_u64_decode(&final, payload, h->length) < 0)
-        return broken(s, "malformed FIN");
-    if (!st)
-        return 0;
-    if (st->fin_received || (st->local && !st->accepted) || final != st->received) {
-        stream_violation(st, "FIN that does not match what came");
-        return 0;
-    }
-    st->fin_received = true;
-    touch(st);
-    return 0;
-}
-
-static int on_reset(struct session *s, struct stream *st, const struct frame_header *h,
-                    const uint8_t *payload)
-{
-    const char *text;
-    uint32_t code;
-    size_t n;
-
-    if (frame_reset_decode(&code, &text, &n, payload, h->length) < 0)
-        return broken(s, "malformed RESET");
-    if (!st)
-        return 0;
-    if (st->touched && st->ops && (st->local || st->accepted))
-        receive_deliver(st); /* what came before the reset still counts */
-    if (!st->dead)
-        stream_finish(st, code ? code : RESET_INTERNAL, text, n, true);
-    return 0;
-}
-
-static int on_ping(struct session *s, const struct frame_header *h, const uint8_t *payload)
-{
-    uint64_t second = loop_now_ms(s->loop) / 1000;
-
-    if (frame_u64_decode(&s->pong_value, payload, h->length) < 0)
-        return broken(s, "malformed PING");
-    if (second != s->ping_second) {
-        s->ping_second = second;
-        s->pings_in_second = 0;
-    }
-    if (++s->pings_in_second > MAX_PINGS_A_SECOND) {
-        session_fail(s, BURROW_CLOSE_POLICY, "flood", "too many PINGs");
-        return BURROW_EPROTO;
-    }
-    s->pong_due = true;
-    output_schedule(s);
-    return 0;
-}
-
-static int on_pong(struct session *s, const struct frame_header *h, const uint8_t *payload)
-{
-    uint64_t value, now;
-
-    if (frame_u64_decode(&value, payload, h->length) < 0)
-        return broken(s, "malformed PONG");
-    if (value == 0 || value != s->ping_value)
-        return 0;
-    now = loop_clock_us(s->loop);
-    s->ping_value = 0;
-    if (now >= value) {
-        uint64_t sample = now - value;
-
-        s->rtt_us = s->rtt_us == 0 ? sample : (7 * s->rtt_us + sample) / 8;
-    }
-    return 0;
-}
-
-static int on_control(struct session *s, const struct frame_header *h, const uint8_t *payload)
-{
-    struct control *control = calloc(1, sizeof *control);
-    struct error err = {0};
-
-    if (!control) {
-        session_fail(s, BURROW_CLOSE_INTERNAL, "internal", "out of memory");
-        return BURROW_ENOMEM;
-    }
-    if (control_decode(control, payload, h->length, &err) < 0) {
-        free(control);
-        return broken(s, err.text);
-    }
-    if (control->type != CONTROL_UNKNOWN && s->events->control)
-        s->events->control(s->arg, control);
-    control_finish(control);
-    free(control);
-    return s->over ? BURROW_EPROTO : 0;
-}
-
-static int on_frame(void *arg, const struct frame_header *h, const uint8_t *payload)
-{
-    struct session *s = arg;
-    struct stream *st = NULL;
-
-    if (s->over)
-        return BURROW_EPROTO;
-    switch (h->kind) {
-    case FRAME_CONTROL:
-        return on_control(s, h, payload);
-    case FRAME_OPEN:
-        return on_open(s, h, payload);
-    case FRAME_PING:
-        return on_ping(s, h, payload);
-    case FRAME_PONG:
-        return on_pong(s, h, payload);
-    default:
-        break;
-    }
-    if (lookup(s, h->stream, &st) < 0)
-        return BURROW_EPROTO;
-    switch (h->kind) {
-    case FRAME_ACCEPT:
-        return on_accept(s, st, h, payload);
-    case FRAME_WINDOW:
-        return on_window(s, st, h, payload);
-    case FRAME_FIN:
-        return on_fin(s, st, h, payload);
-    case FRAME_RESET:
-        return on_reset(s, st, h, payload);
-    default:
-        return 0; /* a kind of a later version */
-    }
-}
-
-static const struct frame_sink session_sink = {.frame = on_frame, .data = on_data};
-
 /* ---- the link's events ------------------------------------------------------------------ */
 
 static void link_data(void *arg, const uint8_t *p, size_t n, bool message_end)
 {
     struct session *s = arg;
-    const char *error = "malformed frame";
 
-    (void)message_end; /* version 2 is a byte stream */
     must_be(s, SESSION_MAGIC);
     if (s->over)
         return;
     s->last_rx_ms = loop_now_ms(s->loop);
-    if (frame_parser_feed(&s->parser, p, n, &session_sink, s, &error) < 0 && !s->over)
-        session_fail(s, BURROW_CLOSE_PROTOCOL, "protocol", error);
+    s->wire->receive(s, p, n, message_end);
 }
 
 static void link_batch_end(void *arg)

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a session: made after the registers were exchanged, kept alive by PINGs,
- * ended by the owner, the peer, the link or silence. Frames in are in receive.c, frames out
- * in output.c, streams in stream.c, windows in credit.c.
+ * The life of a session: made after the registers were exchanged, kept alive by heartbeats,
+ * ended by the owner, the peer, the link or silence. What comes in is in receive.c, what goes
+ * out in output.c, streams in stream.c, windows in credit.c, frames in v2.c.
  */
 #include "tunnel/internal.h"
 
 #include <stdio.h>
 
-#define TICK_MS 1000u         /* while an OPEN is unanswered or a stream's local side is not read */
-#define MEASURE_EVERY_MS 200u /* between two PINGs for the round trip */
-#define OVERSLEPT_MS 1000u    /* a timer this late: this process stood still, not the peer */
+#define TICK_MS 1000u      /* while an OPEN is unanswered or a stream's local side is not read */
+#define OVERSLEPT_MS 1000u /* a timer this late: this process stood still, not the peer */
 
 static void session_tick(void *arg);
 static void end_task(void *arg);
@@ -26,6 +25,7 @@ struct session *session_create(struct loop *loop, const struct log *log, struct 
     s->magic = SESSION_MAGIC;
     s->loop = loop;
     s->log = log;
+    s->wire = &wire_v2;
     s->config = *config;
     s->events = events;
     s->arg = arg;
@@ -40,7 +40,7 @@ struct session *session_create(struct loop *loop, const struct log *log, struct 
         return NULL;
     }
     s->config.name = s->name;
-    frame_parser_init(&s->parser, FRAME_V2, s->gather);
+    frame_parser_init(&s->parser, s->wire->version, s->gather);
     loop_task_init(&s->output_task, LOOP_PHASE_OUTPUT, output_task, s);
     loop_task_init(&s->end_task, LOOP_PHASE_OUTPUT, end_task, s);
     TAILQ_INIT(&s->ready);
@@ -52,7 +52,7 @@ struct session *session_create(struct loop *loop, const struct log *log, struct 
     s->link = link;
     link_set_owner(link, &session_link_events, s);
     link_set_watermark(link, LINK_WATERMARK);
-    session_measure(s);
+    s->wire->begin(s);
     session_arm(s);
     return s;
 }
@@ -85,8 +85,8 @@ void session_fail(struct session *s, uint32_t close_code, const char *error_code
     must_be(s, SESSION_MAGIC);
     if (s->over)
         return;
-    if (s->link && error_code)
-        link_send_error(s->link, FRAME_V2, error_code, reason);
+    if (s->link)
+        close_code = s->wire->part(s, close_code, error_code, reason);
     s->over = true;
     s->over_code = close_code;
     snprintf(s->over_reason, sizeof s->over_reason, "%s", reason ? reason : "");
@@ -133,27 +133,6 @@ uint64_t session_rtt_us(const struct session *s)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-static void send_ping(struct session *s)
-{
-    uint8_t *p = output_reserve(s);
-
-    if (!p)
-        return;
-    s->ping_value = loop_clock_us(s->loop);
-    s->last_ping_ms = loop_now_ms(s->loop);
-    output_commit(s, frame_ping_encode(p, FRAME_PING, s->ping_value));
-}
-
-void session_measure(struct session *s)
-{
-    uint64_t now = loop_now_ms(s->loop);
-
-    if (s->over || (s->last_ping_ms && now - s->last_ping_ms < MEASURE_EVERY_MS))
-        return;
-    if (s->ping_value == 0)
-        send_ping(s);
-}
-
 static bool needs_ticks(const struct session *s)
 {
     return s->opens_pending || s->starved_count || s->half_closed;
@@ -161,12 +140,11 @@ static bool needs_ticks(const struct session *s)
 
 void session_arm(struct session *s)
 {
-    uint64_t now = loop_now_ms(s->loop), due = s->last_rx_ms + s->config.heartbeat_ms;
+    uint64_t now = loop_now_ms(s->loop), due;
 
     if (s->over)
         return;
-    if (due <= now) /* silent: the next PING or the end */
-        due = s->last_ping_ms + s->config.heartbeat_ms;
+    due = s->wire->due_ms(s, now);
     if (due > s->last_rx_ms + s->config.timeout_ms)
         due = s->last_rx_ms + s->config.timeout_ms;
     if (needs_ticks(s) && due > now + TICK_MS)
@@ -189,14 +167,12 @@ static void check_streams(struct session *s, uint64_t now)
         bool unread = st->starved || st->fin_sent;
         bool late = st->local && !st->accepted && now - st->opened_ms >= s->config.open_timeout_ms;
         uint32_t code = late ? RESET_TIMED_OUT : RESET_PEER_RESET;
-        uint8_t *p;
 
         if (!late && !(unread && st->ops && st->ops->broken && st->ops->broken(st->end)))
             continue;
-        p = output_reserve(s);
-        if (!p)
+        s->wire->reset(st, code, "");
+        if (s->over)
             return;
-        output_commit(s, frame_reset_encode(p, st->id, code, ""));
         stream_finish(st, code, NULL, 0, true);
     }
 }
@@ -204,21 +180,19 @@ static void check_streams(struct session *s, uint64_t now)
 static void session_tick(void *arg)
 {
     struct session *s = arg;
-    uint64_t now, silent;
+    uint64_t now;
 
     must_be(s, SESSION_MAGIC);
     now = loop_now_ms(s->loop);
     if (now > s->timer_due_ms + OVERSLEPT_MS && now - s->last_rx_ms >= s->config.timeout_ms)
         s->last_rx_ms = now - s->config.heartbeat_ms; /* hear first what came meanwhile */
     s->timer_due_ms = 0;
-    silent = now - s->last_rx_ms;
-    if (silent >= s->config.timeout_ms) {
+    if (now - s->last_rx_ms >= s->config.timeout_ms) {
         session_fail(s, BURROW_CLOSE_ABORT, NULL, "peer timed out");
         return;
     }
-    if (silent >= s->config.heartbeat_ms && now - s->last_ping_ms >= s->config.heartbeat_ms)
-        send_ping(s);
-    if (needs_ticks(s))
+    s->wire->pulse(s, now);
+    if (!s->over && needs_ticks(s))
         check_streams(s, now);
     session_arm(s);
 }

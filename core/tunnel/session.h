@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session of wire version 2 over one link, the same code on both ends: it reads frames,
- * keeps the streams and their credit, schedules who may send, and watches that the peer
- * lives. It begins after register and register_ack, which server/ and client/ exchange.
+ * A session over one link, the same code on both ends: it reads frames, keeps the streams
+ * and their credit, schedules who may send, and watches that the peer lives. It begins after
+ * register and register_ack, which server/ and client/ exchange and which decide the version
+ * of the wire that it speaks.
  *
  * Data is pulled: a stream with data stands in the session's round and is asked by
  * `stream_ops.read` when the link has room, so that what waits, waits in the kernel. What

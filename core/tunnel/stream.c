@@ -38,15 +38,13 @@ static void stream_unlist(struct stream *st)
     }
     if (st->touched)
         TAILQ_REMOVE(&s->touched, st, touched_entry);
-    if (st->window_due)
-        TAILQ_REMOVE(&s->window_due, st, window_entry);
     if (st->starved)
         s->starved_count--;
     if (st->local && !st->accepted)
         s->opens_pending--;
     if (st->fin_sent)
         s->half_closed--;
-    st->ready = st->touched = st->window_due = st->starved = false;
+    st->ready = st->touched = st->starved = false;
 }
 
 void stream_finish(struct stream *st, uint32_t code, const char *text, size_t n, bool tell)
@@ -56,6 +54,7 @@ void stream_finish(struct stream *st, uint32_t code, const char *text, size_t n,
 
     must(!st->dead);
     stream_unlist(st);
+    s->wire->finished(st);
     credit_finish(st);
     HASH_DELETE(by_id, s->streams, st);
     if (s->last_found == st)
@@ -96,53 +95,37 @@ void stream_maybe_done(struct stream *st)
         stream_finish(st, 0, NULL, 0, true);
 }
 
-static void stream_send_reset(struct stream *st, uint32_t code, const char *text)
-{
-    struct session *s = st->session;
-    uint8_t *p;
-
-    if (!st->local && !st->accepted) {
-        output_refusal(s, st->id, code, text);
-        return;
-    }
-    p = output_reserve(s);
-    if (p)
-        output_commit(s, frame_reset_encode(p, st->id, code, text));
-}
-
 void stream_violation(struct stream *st, const char *text)
 {
     log_at(st->session->log, BURROW_LOG_WARN, "stream_protocol_error",
            burrow_str("client", st->session->name), burrow_uint("stream", st->id),
            burrow_str("reason", text));
-    stream_send_reset(st, RESET_PROTOCOL, text);
+    st->session->wire->reset(st, RESET_PROTOCOL, text);
     stream_finish(st, RESET_PROTOCOL, text, strlen(text), true);
 }
 
 int stream_open(struct session *s, const struct frame_open *open, const struct stream_ops *ops,
                 void *end, struct stream **ret)
 {
-    struct frame_open frame = *open;
     struct stream *st;
-    uint8_t *p;
+    int rc;
 
     must_be(s, SESSION_MAGIC);
     if (s->over)
         return BURROW_EIO;
     if (s->stream_count >= s->config.max_streams)
         return BURROW_ENOMEM;
-    p = output_reserve(s);
-    st = p ? stream_new(s, s->next_id, true) : NULL;
+    st = stream_new(s, s->next_id, true);
     if (!st)
         return BURROW_ENOMEM;
-    s->next_id += 2;
     st->ops = ops;
     st->end = end;
     s->opens_pending++;
-    credit_begin(st, credit_small_window(s));
-    frame.limit = st->limit;
-    st->send_limit = s->config.peer_window;
-    output_commit(s, frame_open_encode(p, st->id, &frame));
+    rc = s->wire->open(st, open);
+    if (rc < 0) {
+        stream_finish(st, RESET_INTERNAL, NULL, 0, false);
+        return rc;
+    }
     session_arm(s);
     *ret = st;
     return BURROW_OK;
@@ -158,21 +141,29 @@ void stream_set_end(struct stream *st, const struct stream_ops *ops, void *end)
 void stream_accept(struct stream *st)
 {
     struct session *s;
-    uint8_t *p;
 
     must_be(st, STREAM_MAGIC);
     must(!st->local && st->ops);
     s = st->session;
     if (st->dead || s->over || st->accepted)
         return;
-    p = output_reserve(s);
-    if (!p)
+    s->wire->accept(st);
+    if (s->over)
         return;
     st->accepted = true;
-    output_commit(s, frame_accept_encode(p, st->id, st->limit));
-    if ((st->held || st->fin_received) && !st->touched) {
-        st->touched = true;
-        TAILQ_INSERT_TAIL(&s->touched, st, touched_entry);
+    if (st->held || st->fin_received)
+        receive_touch(st);
+}
+
+void stream_raise_limit(struct stream *st, uint64_t limit)
+{
+    if (limit <= st->send_limit)
+        return;
+    st->send_limit = limit;
+    if (st->starved) {
+        st->starved = false;
+        st->session->starved_count--;
+        stream_ready(st);
     }
 }
 
@@ -196,12 +187,7 @@ void stream_consumed(struct stream *st, size_t n)
     if (st->dead || s->over)
         return;
     must(n <= st->received - st->consumed);
-    credit_consumed(st, n);
-    if (!st->window_due && credit_renew(st)) {
-        st->window_due = true;
-        TAILQ_INSERT_TAIL(&s->window_due, st, window_entry);
-        output_schedule(s);
-    }
+    s->wire->consumed(st, n);
     stream_maybe_done(st);
 }
 
@@ -212,7 +198,7 @@ void stream_reset(struct stream *st, uint32_t code, const char *text)
     if (st->dead)
         return;
     if (!st->session->over)
-        stream_send_reset(st, code, text);
+        st->session->wire->reset(st, code, text);
     stream_finish(st, code, NULL, 0, false);
 }
 
