@@ -21,6 +21,7 @@
 
 #define LINK_WATERMARK (16u * POOL_LARGE) /* bytes queued below the scheduler: one full read */
 #define CONTROL_WATERMARK (2u * LINK_WATERMARK) /* control frames wait above this */
+#define CONTROL_QUEUE_MAX (4u * LINK_WATERMARK) /* above this no CONTROL is sent any more */
 #define QUANTUM_MIN (4u * POOL_LARGE)
 #define QUANTUM_MAX LINK_WATERMARK
 #define MAX_WAITING_REFUSALS 1024u

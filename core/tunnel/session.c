@@ -121,6 +121,18 @@ void session_destroy(struct session *s)
     free(s);
 }
 
+int session_send_control(struct session *s, const struct control *control)
+{
+    must_be(s, SESSION_MAGIC);
+    if (s->over || !s->link)
+        return BURROW_EIO;
+    if (link_queued(s->link) > CONTROL_QUEUE_MAX) {
+        session_fail(s, BURROW_CLOSE_POLICY, "flood", "too many controls to answer");
+        return BURROW_EIO;
+    }
+    return link_send_control(s->link, FRAME_V2, control);
+}
+
 size_t session_stream_count(const struct session *s)
 {
     return s->stream_count;

@@ -95,6 +95,9 @@ void session_destroy(struct session *session);
 /* Sends an error control (code may be NULL), closes the link in order; `ended` follows. */
 void session_close(struct session *session, uint32_t close_code, const char *error_code,
                    const char *message);
+/* Sends a CONTROL frame of version 2, ahead of what waits for its turn. What the peer does
+ * not read must not pile up: with too much waiting the session ends (`flood`). */
+int session_send_control(struct session *session, const struct control *control);
 size_t session_stream_count(const struct session *session);
 uint64_t session_rtt_us(const struct session *session); /* 0: not measured yet */
 /* Feeds bytes that the owner of the link received behind the register frame. */

@@ -31,6 +31,8 @@ enum form {
 #define IN_REGISTER (1u << CONTROL_REGISTER)
 #define IN_ACK (1u << CONTROL_REGISTER_ACK)
 #define IN_ERROR (1u << CONTROL_ERROR)
+#define IN_SERVICES (1u << CONTROL_SERVICES)
+#define IN_SERVICES_ACK (1u << CONTROL_SERVICES_ACK)
 
 struct member {
     const char *name;
@@ -48,6 +50,8 @@ static const struct {
     {"register", CONTROL_REGISTER},
     {"register_ack", CONTROL_REGISTER_ACK},
     {"error", CONTROL_ERROR},
+    {"services", CONTROL_SERVICES},
+    {"services_ack", CONTROL_SERVICES_ACK},
 };
 
 #define AT(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)
@@ -61,6 +65,8 @@ static const struct member TOP[] = {
      0, 63},
     {"code", FORM_STRING, IN_ERROR, 0, AT(control, code), 0, 31},
     {"message", FORM_TEXT, IN_ERROR, 0, AT(control, message), 0, 255},
+    {"serial", FORM_U32, IN_SERVICES | IN_SERVICES_ACK, IN_SERVICES | IN_SERVICES_ACK,
+     AT(control, serial), 1, UINT32_MAX},
 };
 
 /* What must be there must be there from protocol 2 on. */
@@ -79,15 +85,20 @@ static const struct member META[] = {
     {"token", FORM_TOKEN, IN_REGISTER, 0, AT(control, token), 0, MAX_TOKEN},
 };
 
+/* A service is offered by one side and answered by the other, both with and without a
+ * register around it. */
+#define OFFERED (IN_REGISTER | IN_SERVICES)
+#define ANSWERED (IN_ACK | IN_SERVICES_ACK)
+#define ANY_SERVICE (OFFERED | ANSWERED)
+
 static const struct member SERVICE[] = {
-    {"id", FORM_U16, IN_REGISTER | IN_ACK, IN_REGISTER | IN_ACK, AT(control_service, id), 1,
-     UINT16_MAX},
-    {"name", FORM_NAME, IN_REGISTER, 0, AT(control_service, name), 0, 63},
-    {"target", FORM_STRING, IN_REGISTER, 0, AT(control_service, target), 0, 255},
-    {"port", FORM_U16, IN_REGISTER, 0, AT(control_service, port), 0, UINT16_MAX},
-    {"bridge", FORM_STRING, IN_ACK, 0, AT(control_service, bridge), 0, 63},
-    {"code", FORM_STRING, IN_ACK, 0, AT(control_service, code), 0, 31},
-    {"message", FORM_TEXT, IN_ACK, 0, AT(control_service, message), 0, 127},
+    {"id", FORM_U16, ANY_SERVICE, ANY_SERVICE, AT(control_service, id), 1, UINT16_MAX},
+    {"name", FORM_NAME, OFFERED, 0, AT(control_service, name), 0, 63},
+    {"target", FORM_STRING, OFFERED, 0, AT(control_service, target), 0, 255},
+    {"port", FORM_U16, OFFERED, 0, AT(control_service, port), 0, UINT16_MAX},
+    {"bridge", FORM_STRING, ANSWERED, 0, AT(control_service, bridge), 0, 63},
+    {"code", FORM_STRING, ANSWERED, 0, AT(control_service, code), 0, 31},
+    {"message", FORM_TEXT, ANSWERED, 0, AT(control_service, message), 0, 127},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
@@ -195,7 +206,7 @@ static int decode_members(const struct member *table, size_t count, unsigned typ
 static int decode_services(struct control *c, unsigned type, const json_t *services,
                            struct error *err)
 {
-    if (!json_is_array(services))
+    if (!json_is_array(services)) /* NULL is none */
         return error_set(err, BURROW_EPROTO, "control: services is not an array");
     if (json_array_size(services) > CONTROL_MAX_SERVICES)
         return error_set(err, BURROW_EPROTO, "control: more than %d services",
@@ -278,6 +289,8 @@ static int decode_object(struct control *c, const json_t *root, struct error *er
     r = decode_members(TOP, COUNT(TOP), type, root, c, err);
     if (r != 0)
         return r;
+    if ((type & (IN_SERVICES | IN_SERVICES_ACK)) != 0)
+        return decode_services(c, type, json_object_get(root, "services"), err);
     const json_t *const meta = json_object_get(root, "meta");
     if (meta == NULL || (type & (IN_REGISTER | IN_ACK)) == 0)
         return 0;
@@ -379,10 +392,10 @@ static int encode_members(const struct member *table, size_t count, unsigned typ
     return 0;
 }
 
-static int encode_services(const struct control *c, unsigned type, json_t *meta)
+static int encode_services(const struct control *c, unsigned type, json_t *object)
 {
     json_t *const services = json_array();
-    if (services == NULL || json_object_set_new(meta, "services", services) != 0)
+    if (services == NULL || json_object_set_new(object, "services", services) != 0)
         return BURROW_ENOMEM;
     for (size_t i = 0; i < c->service_count; i++) {
         json_t *const service = json_object();
@@ -423,6 +436,8 @@ static int encode_object(const struct control *c, json_t *root)
     if (json_object_set_new(root, "type", json_string(name)) != 0)
         return BURROW_ENOMEM;
     const int r = encode_members(TOP, COUNT(TOP), type, c, root);
+    if (r == 0 && (type & (IN_SERVICES | IN_SERVICES_ACK)) != 0)
+        return encode_services(c, type, root);
     if (r != 0 || !c->has_meta || (type & (IN_REGISTER | IN_ACK)) == 0)
         return r;
     return encode_meta(c, type, root);

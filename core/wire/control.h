@@ -20,6 +20,8 @@ enum control_type {
     CONTROL_REGISTER,
     CONTROL_REGISTER_ACK,
     CONTROL_ERROR,
+    CONTROL_SERVICES, /* the client's new list; in an established session */
+    CONTROL_SERVICES_ACK,
     /* The other controls of version 1 (open, open_ack, close, heartbeat, heartbeat_ack) and
      * the later ones of version 2 take their places here, in the table of types and in the
      * table of members of control.c. */
@@ -27,11 +29,11 @@ enum control_type {
 
 struct control_service {
     uint16_t id;
-    uint16_t port;    /* register: wanted bridge port, 0: any */
+    uint16_t port;    /* offered: wanted bridge port, 0: any */
     char name[64];    /* [a-z0-9-], may be "" */
-    char target[256]; /* register */
-    char bridge[64];  /* ack: HOST:PORT, "" when bridges are off or code is set */
-    char code[32];    /* ack: why it was refused, "" when it was not */
+    char target[256]; /* offered */
+    char bridge[64];  /* answered: HOST:PORT, "" when bridges are off or code is set */
+    char code[32];    /* answered: why it was refused, "" when it was not */
     char message[128];
 };
 
@@ -43,7 +45,7 @@ struct control {
     char target[256];
     char session_id[64];
     char previous_session_id[64];
-    bool has_meta; /* false: a version 1 peer; all up to service_count is zero then */
+    bool has_meta; /* false: a version 1 peer's register; its other members are zero then */
     uint32_t protocol;
     char instance[CONTROL_INSTANCE];
     char agent[64];
@@ -51,9 +53,10 @@ struct control {
     uint32_t max_frame; /* bytes of payload, 16 to 64 KiB */
     char *token;        /* register: NULL if none; wiped by control_finish */
     uint32_t heartbeat_ms, timeout_ms;
-    int64_t expires_ms; /* 0: never */
-    struct control_service services[CONTROL_MAX_SERVICES];
+    int64_t expires_ms;                                    /* 0: never */
+    struct control_service services[CONTROL_MAX_SERVICES]; /* register*, services* */
     size_t service_count;
+    uint32_t serial;   /* services*: the ack repeats it */
     char code[32];     /* error; "" from a version 1 peer */
     char message[256]; /* cut when it was longer, as is agent */
 };
@@ -62,8 +65,8 @@ struct control {
  * Decodes p[0..n). BURROW_EPROTO, with a reason in err that quotes nothing of the peer's:
  * not JSON, too large or deep, a member of a wrong type or out of range, a member missing
  * that its type must have (register: client_id; in a meta of protocol 2 or higher: window
- * and max_frame, register's instance, register_ack's heartbeat_ms and timeout_ms). ret must
- * be finished after success.
+ * and max_frame, register's instance, register_ack's heartbeat_ms and timeout_ms; services
+ * and services_ack: serial and services). ret must be finished after success.
  */
 int control_decode(struct control *ret, const void *p, size_t n, struct error *err);
 void control_finish(struct control *c); /* wipes the token; c may be finished twice */

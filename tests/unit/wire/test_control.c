@@ -217,13 +217,17 @@ static void encoder_stops_at_16_kib(void **state)
 static void sixty_four_services_are_taken_and_one_more_is_not(void **state)
 {
     (void)state;
-    for (int count = 63; count <= 65; count++) {
+    static const struct {
+        const char *head, *tail;
+    } forms[] = {{"{\"type\":\"register_ack\",\"meta\":{" ACK_META ",\"services\":[", "]}}"},
+                 {"{\"type\":\"services\",\"serial\":1,\"services\":[", "]}"}};
+    for (int run = 0; run < 6; run++) {
+        const int count = 63 + run / 2;
         char json[8192];
-        int n = snprintf(json, sizeof json, "%s",
-                         "{\"type\":\"register_ack\",\"meta\":{" ACK_META ",\"services\":[");
+        int n = snprintf(json, sizeof json, "%s", forms[run % 2].head);
         for (int i = 1; i <= count; i++)
             n += snprintf(json + n, sizeof json - (size_t)n, "%s{\"id\":%d}", i > 1 ? "," : "", i);
-        snprintf(json + n, sizeof json - (size_t)n, "]}}");
+        snprintf(json + n, sizeof json - (size_t)n, "%s", forms[run % 2].tail);
         if (count <= 64) {
             const struct control c = decoded(json);
             assert_int_equal(c.service_count, count);
@@ -232,6 +236,57 @@ static void sixty_four_services_are_taken_and_one_more_is_not(void **state)
             assert_refused(json, "64 services");
         }
     }
+}
+
+static void lists_of_services_and_their_answers_keep_all_members(void **state)
+{
+    (void)state;
+    const struct control offer = {
+        .type = CONTROL_SERVICES,
+        .serial = UINT32_MAX,
+        .service_count = 2,
+        .services = {{.id = 1, .name = "pg", .target = "db:5432", .port = 15432},
+                     {.id = 65535, .name = "web", .target = "unix:/run/web"}}};
+    struct control back = round_trip(&offer);
+    assert_int_equal(back.type, CONTROL_SERVICES);
+    assert_int_equal(back.serial, UINT32_MAX);
+    assert_int_equal(back.service_count, 2);
+    assert_memory_equal(back.services, offer.services, 2 * sizeof offer.services[0]);
+    const struct control answer = {
+        .type = CONTROL_SERVICES_ACK,
+        .serial = 1,
+        .service_count = 2,
+        .services = {{.id = 1, .bridge = "127.0.0.1:15432"},
+                     {.id = 65535, .code = "limit", .message = "no free port"}}};
+    back = round_trip(&answer);
+    assert_int_equal(back.type, CONTROL_SERVICES_ACK);
+    assert_memory_equal(back.services, answer.services, 2 * sizeof answer.services[0]);
+    const struct control none = {.type = CONTROL_SERVICES, .serial = 2};
+    assert_int_equal(round_trip(&none).service_count, 0);
+}
+
+static void a_list_of_services_needs_its_serial_and_its_list(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json, *what;
+    } rows[] = {
+        {"{\"type\":\"services\",\"services\":[]}", "serial"},
+        {"{\"type\":\"services\",\"serial\":0,\"services\":[]}", "serial"},
+        {"{\"type\":\"services\",\"serial\":4294967296,\"services\":[]}", "serial"},
+        {"{\"type\":\"services\",\"serial\":\"1\",\"services\":[]}", "serial"},
+        {"{\"type\":\"services\",\"serial\":1}", "services"},
+        {"{\"type\":\"services\",\"serial\":1,\"services\":{}}", "services"},
+        {"{\"type\":\"services\",\"serial\":1,\"services\":[1]}", "service"},
+        {"{\"type\":\"services\",\"serial\":1,\"services\":[{\"name\":\"a\"}]}", "id"},
+        {"{\"type\":\"services\",\"serial\":1,\"services\":[{\"id\":1},{\"id\":1}]}", "one id"},
+        {"{\"type\":\"services\",\"serial\":1,\"services\":[{\"id\":1,\"port\":65536}]}", "port"},
+        {"{\"type\":\"services\",\"serial\":1,\"services\":[{\"id\":1,\"name\":\"A\"}]}", "name"},
+        {"{\"type\":\"services_ack\",\"serial\":1}", "services"},
+        {"{\"type\":\"services_ack\",\"services\":[]}", "serial"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_refused(rows[i].json, rows[i].what);
 }
 
 static void client_ids_have_1_to_128_bytes(void **state)
@@ -510,6 +565,8 @@ int main(void)
         cmocka_unit_test(encoder_refuses_what_the_decoder_would_refuse),
         cmocka_unit_test(encoder_stops_at_16_kib),
         cmocka_unit_test(sixty_four_services_are_taken_and_one_more_is_not),
+        cmocka_unit_test(lists_of_services_and_their_answers_keep_all_members),
+        cmocka_unit_test(a_list_of_services_needs_its_serial_and_its_list),
         cmocka_unit_test(client_ids_have_1_to_128_bytes),
         cmocka_unit_test(tokens_have_at_most_8_kib),
         cmocka_unit_test(control_of_16_kib_is_taken_and_one_byte_more_is_not),
