@@ -118,13 +118,7 @@ static int read_options(struct client *c, struct error *err)
     int rc = client_options_check(o, err);
     if (rc != BURROW_OK)
         return rc;
-    c->targets = calloc(o->local_target.count, sizeof *c->targets);
-    if (c->targets == NULL)
-        return error_set(err, BURROW_ENOMEM, "out of memory");
-    for (size_t i = 0; rc == BURROW_OK && i < o->local_target.count; i++) {
-        rc = target_parse(o->local_target.items[i], (uint16_t)(i + 1), &c->targets[i], err);
-        c->target_count++;
-    }
+    rc = client_set_targets(c, &o->local_target, err);
     if (rc == BURROW_OK)
         rc = server_url_parse(o->server_url, &c->url, err);
     snprintf(c->connect_host, sizeof c->connect_host, "%s", c->url.host);
@@ -136,6 +130,7 @@ static int read_options(struct client *c, struct error *err)
     c->budget.limit = (uint64_t)o->buffer_limit;
     backoff_init(&c->backoff, (uint64_t)o->client_retry_interval,
                  (uint64_t)o->client_auth_retry_interval);
+    c->services_backoff = c->backoff;
     return rc;
 }
 
@@ -169,7 +164,8 @@ int client_create(const struct client_config *config, struct client **ret, struc
     if (rc == BURROW_OK) {
         c->timer = loop_timer_create(c->loop, on_timer, c);
         c->refresh = loop_timer_create(c->loop, session_refresh, c);
-        if (c->timer == NULL || c->refresh == NULL)
+        c->services_timer = loop_timer_create(c->loop, services_send, c);
+        if (c->timer == NULL || c->refresh == NULL || c->services_timer == NULL)
             rc = error_set(err, BURROW_ENOMEM, "out of memory");
     }
     if (rc != BURROW_OK) {
@@ -195,6 +191,7 @@ void client_stop(struct client *c, const char *signal)
     c->state = CLIENT_STOPPING;
     connect_drop(c, "stopping");
     loop_timer_stop(c->refresh);
+    loop_timer_stop(c->services_timer);
     if (c->session != NULL)
         session_close(c->session, BURROW_CLOSE_NORMAL, NULL, "the client is stopping");
     /* The session tells its end on this turn; the transport says good-bye when it stops. */
@@ -212,6 +209,7 @@ void client_destroy(struct client *c)
     must(LIST_EMPTY(&c->joinings));
     loop_timer_destroy(c->timer);
     loop_timer_destroy(c->refresh);
+    loop_timer_destroy(c->services_timer);
     token_free(c->token);
     free(c->targets);
     c->magic = 0;

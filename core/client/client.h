@@ -31,6 +31,14 @@ struct client_config {
 /* On failure err says what is wrong, for example that no transport speaks the URL's scheme. */
 int client_create(const struct client_config *config, struct client **ret, struct error *err);
 void client_start(struct client *client);
+/*
+ * The targets from now on, as --local-target gives them. A target of a name that was there
+ * before takes over its service, id and bridge; what is missing is withdrawn, what is new is
+ * added. A running session is told at once and none of its streams ends; without a session,
+ * the next register carries the list. On failure (a target that does not parse, no memory)
+ * nothing has changed.
+ */
+int client_set_targets(struct client *client, const struct burrow_list *list, struct error *err);
 /* Ends in order, within a second. signal: its name, for the log. Calling it again ends at
  * once. */
 void client_stop(struct client *client, const char *signal);

@@ -27,6 +27,8 @@ static void on_control(void *arg, const struct control *control)
                  control->code[0] != '\0' ? control->code : "error");
         snprintf(c->end_text, sizeof c->end_text, "%s", control->message);
         session_close(c->session, BURROW_CLOSE_NORMAL, NULL, c->end_text);
+    } else if (control->type == CONTROL_SERVICES_ACK) {
+        services_answered(c, control, false);
     }
 }
 
@@ -41,6 +43,7 @@ static void on_ended(void *arg, uint32_t close_code, const char *reason)
     session_destroy(c->session);
     c->session = NULL;
     loop_timer_stop(c->refresh);
+    loop_timer_stop(c->services_timer);
     backoff_after_session(&c->backoff, loop_now_ms(c->loop) - c->connected_ms);
     if (c->state == CLIENT_STOPPING)
         return;
@@ -58,21 +61,6 @@ static void say_connected(const struct client *c)
     const struct control *ack = c->answer;
     log_at(c->log, BURROW_LOG_INFO, "connected", burrow_str("client", c->options->client_id),
            burrow_str("session", ack->session_id), burrow_str("url", c->options->server_url));
-    for (size_t i = 0; i < ack->service_count; i++) {
-        const struct control_service *s = &ack->services[i];
-        for (size_t t = 0; t < c->target_count; t++) {
-            if (c->targets[t].id != s->id)
-                continue;
-            if (s->code[0] != '\0')
-                log_at(c->log, BURROW_LOG_WARN, "service_refused",
-                       burrow_str("service", c->targets[t].name), burrow_str("code", s->code),
-                       burrow_str("reason", s->message));
-            else
-                log_at(c->log, BURROW_LOG_INFO, "service_ready",
-                       burrow_str("service", c->targets[t].name), burrow_str("bridge", s->bridge),
-                       burrow_str("target", c->targets[t].text));
-        }
-    }
 }
 
 static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high)
@@ -110,6 +98,9 @@ int session_begin(struct client *c)
                     : c->token != NULL   ? token_expiry_ms(c->token)
                                          : 0;
     say_connected(c);
+    services_answered(c, ack, true);
+    if (c->services_changed)
+        services_send(c);
     if (c->token_source.file != NULL && c->expires_ms != 0)
         session_refresh(c);
     return BURROW_OK;

@@ -51,7 +51,7 @@ static bool token_goes_in_register(const struct client *c)
     return c->options->token_in_register || c->url.path[0] == '\0';
 }
 
-static int fill_register(const struct client *c, struct control *reg)
+static int fill_register(struct client *c, struct control *reg)
 {
     reg->type = CONTROL_REGISTER;
     snprintf(reg->client_id, sizeof reg->client_id, "%s", c->options->client_id);
@@ -63,12 +63,7 @@ static int fill_register(const struct client *c, struct control *reg)
     snprintf(reg->agent, sizeof reg->agent, "burrow/%s", BURROW_VERSION);
     reg->window = SMALL_WINDOW;
     reg->max_frame = FRAME_MAX_PAYLOAD;
-    for (size_t i = 0; i < c->target_count && i < CONTROL_MAX_SERVICES; i++) {
-        struct control_service *service = &reg->services[reg->service_count++];
-        service->id = c->targets[i].id;
-        snprintf(service->name, sizeof service->name, "%s", c->targets[i].name);
-        snprintf(service->target, sizeof service->target, "%s", c->targets[i].text);
-    }
+    services_offer(c, reg);
     if (c->token != NULL && token_goes_in_register(c)) {
         reg->token = strdup(c->token);
         if (reg->token == NULL)
@@ -82,6 +77,8 @@ static int send_register(struct client *c)
     struct control *reg = calloc(1, sizeof *reg);
     if (reg == NULL)
         return BURROW_ENOMEM;
+    services_renumber(c);
+    c->services_changed = false;
     int rc = fill_register(c, reg);
     if (rc == BURROW_OK)
         rc = link_send_control(c->link, FRAME_V1, reg);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of the client share: client.c (life, pauses, stopping), connect.c (from a
- * look-up to an admitted session), client_session.c (the session), streams.c (joining streams
- * to targets). Nobody outside
- * core/client includes it.
+ * look-up to an admitted session), client_session.c (the session), services.c (what it offers),
+ * streams.c (joining streams to targets). Nobody outside core/client includes it.
  */
 #ifndef CLIENT_INTERNAL_H
 #define CLIENT_INTERNAL_H
@@ -58,6 +57,11 @@ struct client {
     uint16_t connect_port;
     struct target *targets;
     size_t target_count;
+    uint16_t last_service_id; /* the highest that was given to a target */
+    uint32_t services_serial; /* of the last `services` */
+    bool services_changed;    /* since the register that is under way */
+    struct backoff services_backoff;
+    struct loop_timer *services_timer; /* until refused ones are asked for again */
     struct token_source token_source;
     struct link_transport transport;
     char instance[CONTROL_INSTANCE];
@@ -104,6 +108,17 @@ void connect_drop(struct client *c, const char *why);
 int session_begin(struct client *c);
 /* A timer's: looks for a newer token and gives the session up for it. */
 void session_refresh(void *arg);
+
+/* ---- services.c ---- */
+const struct target *services_find(const struct client *c, uint16_t id);
+/* Fills ret's services with the client's. */
+void services_offer(struct client *c, struct control *ret);
+/* Before a register: ids that have grown high begin anew. */
+void services_renumber(struct client *c);
+/* A timer's: tells the session's peer the whole list. */
+void services_send(void *arg);
+/* The server's answer to a register (is_first) or to services_send. */
+void services_answered(struct client *c, const struct control *answer, bool is_first);
 
 /* ---- streams.c ---- */
 void streams_opened(struct client *c, struct stream *stream, const struct frame_open *open);

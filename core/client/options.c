@@ -8,6 +8,7 @@
 #include "config/option.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define S struct client_options
@@ -22,7 +23,7 @@ const struct burrow_option client_option_table[] = {
         "connect here instead of to the URL's host; Host header and certificate name stay"),
     BURROW_OPTION_STRING(S, client_id, "client-id", NULL, "ID", BURROW_OPT_REQUIRED, NULL,
         "the name of this client, equal to the token's subject"),
-    BURROW_OPTION_LIST(S, local_target, "local-target", "[NAME=]HOST:PORT|unix:PATH",
+    BURROW_OPTION_LIST(S, local_target, "local-target", "[NAME=]HOST:PORT|unix:PATH[,port=PORT][,proxy-protocol=v1|v2]",
         BURROW_OPT_REQUIRED, "where connections that come through the tunnel go"),
     BURROW_OPTION_SECRET(S, bearer_token, "bearer-token", "TOKEN", 0,
         "the token to show to the server"),
@@ -62,21 +63,12 @@ static int check_client_id(const char *id, struct error *err)
     return BURROW_OK;
 }
 
-static int check_targets(const struct burrow_list *targets, struct error *err)
+static int check_targets(const struct burrow_list *list, struct error *err)
 {
-    struct target target;
-    if (targets->count == 0)
-        return error_set(err, BURROW_EINVAL,
-                         "--local-target (BURROW_LOCAL_TARGET): required, HOST:PORT of the local "
-                         "service");
-    if (targets->count > 1)
-        return error_set(err, BURROW_EINVAL,
-                         "--local-target (BURROW_LOCAL_TARGET): given %zu times; one target per "
-                         "client is supported",
-                         targets->count);
-    if (target_parse(targets->items[0], 1, &target, err) != BURROW_OK)
-        return error_prefix(err, "--local-target (BURROW_LOCAL_TARGET)");
-    return BURROW_OK;
+    struct target *targets = NULL;
+    int rc = targets_parse(list, &targets, err);
+    free(targets);
+    return rc;
 }
 
 static int check_token(const struct client_options *o, struct error *err)

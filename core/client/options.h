@@ -9,7 +9,7 @@ struct client_options {
     const char *server_url;
     const char *connect_addr; /* NULL when unset */
     const char *client_id;
-    struct burrow_list local_target; /* [NAME=]HOST:PORT or [NAME=]unix:PATH */
+    struct burrow_list local_target; /* as client/target.h has them */
     struct burrow_secret bearer_token;
     const char *bearer_token_file;
     int64_t token_refresh_window;                              /* ms */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Joins a stream that the server opened to the target of its service. The server names a
- * service, never an address; a service that this client did not register is refused. While
- * the target is being dialled the session keeps what comes for it.
+ * service, never an address; a service that this client does not offer is refused. While the
+ * target is being dialled the session keeps what comes for it.
  */
 #include "client/internal.h"
 
@@ -18,7 +18,8 @@ struct joining {
     uint32_t magic;
     struct client *client;
     struct stream *stream;
-    const struct target *target;
+    struct target target; /* as it was when the stream was opened */
+    struct frame_open open;
     struct dial *dial;
     LIST_ENTRY(joining) entry;
 };
@@ -55,23 +56,33 @@ static void on_deliver(void *end, const struct iovec *iov, int iovcnt, bool fin)
 static const struct stream_ops joining_ops = {
     .read = on_read, .deliver = on_deliver, .ended = on_ended};
 
+/* The relay of a connection that was made, which has been told who is behind it. NULL: out of
+ * memory, and fd is closed. */
+static struct relay *join(const struct joining *j, int fd)
+{
+    uint8_t header[PROXY_HEADER_MAX];
+    size_t n = proxy_header_encode(header, j->target.proxy, &j->open.source, &j->open.destination);
+    struct relay *relay = relay_create(j->client->loop, fd);
+    if (relay != NULL && n > 0 && relay_write_first(relay, header, n) != BURROW_OK) {
+        relay_destroy(relay);
+        return NULL;
+    }
+    return relay;
+}
+
 static void on_dialled(void *arg, int fd, uint32_t reset_code, const char *text)
 {
     struct joining *j = arg;
     must_be(j, JOINING_MAGIC);
     struct client *c = j->client;
     struct stream *stream = j->stream;
-    const struct target *target = j->target;
+    if (fd < 0)
+        log_at(c->log, BURROW_LOG_WARN, "target_failed", burrow_str("service", j->target.name),
+               burrow_str("target", j->target.text), burrow_str("reason", text));
+    struct relay *relay = fd >= 0 ? join(j, fd) : NULL;
     joining_free(j);
-    if (fd < 0) {
-        log_at(c->log, BURROW_LOG_WARN, "target_failed", burrow_str("service", target->name),
-               burrow_str("target", target->text), burrow_str("reason", text));
-        stream_reset(stream, reset_code, text);
-        return;
-    }
-    struct relay *relay = relay_create(c->loop, fd);
     if (relay == NULL) {
-        stream_reset(stream, RESET_INTERNAL, "out of memory");
+        stream_reset(stream, fd < 0 ? reset_code : RESET_INTERNAL, fd < 0 ? text : "out of memory");
         return;
     }
     stream_set_end(stream, &relay_stream_ops, relay);
@@ -79,17 +90,13 @@ static void on_dialled(void *arg, int fd, uint32_t reset_code, const char *text)
     stream_accept(stream);
 }
 
-static const struct target *find_target(const struct client *c, uint16_t id)
-{
-    for (size_t i = 0; i < c->target_count; i++)
-        if (c->targets[i].id == id)
-            return &c->targets[i];
-    return NULL;
-}
-
 void streams_opened(struct client *c, struct stream *stream, const struct frame_open *open)
 {
-    const struct target *target = find_target(c, open->service);
+    const struct target *target = services_find(c, open->service);
+    if (target == NULL && open->service != 0 && open->service <= c->last_service_id) {
+        stream_reset(stream, RESET_WITHDRAWN, "the service is offered no more");
+        return;
+    }
     if (target == NULL) {
         log_at(c->log, BURROW_LOG_WARN, "service_unknown", burrow_uint("service", open->service));
         stream_reset(stream, RESET_NOT_ALLOWED, "unknown service");
@@ -103,9 +110,10 @@ void streams_opened(struct client *c, struct stream *stream, const struct frame_
     j->magic = JOINING_MAGIC;
     j->client = c;
     j->stream = stream;
-    j->target = target;
+    j->target = *target;
+    j->open = *open;
     LIST_INSERT_HEAD(&c->joinings, j, entry);
-    j->dial = dial_target(c->loop, &target->endpoint, on_dialled, j);
+    j->dial = dial_target(c->loop, &j->target.endpoint, on_dialled, j);
     if (j->dial == NULL) {
         joining_free(j);
         stream_reset(stream, RESET_INTERNAL, "out of memory");

@@ -30,6 +30,7 @@ struct relay {
     bool fin_pending;  /* shut the socket's sending side once all is written */
     uint8_t read_hint; /* buffers for the next read */
     struct burrow_buf *pending, *pending_tail;
+    size_t first; /* bytes at the front of pending that are not the stream's */
 };
 
 void socket_reset(int fd)
@@ -252,6 +253,7 @@ static void write_pending(struct relay *r)
     struct iovec iov[WRITE_IOV];
     struct burrow_buf *b;
     ssize_t n;
+    size_t own;
     int count = 0;
 
     for (b = r->pending; b && count < WRITE_IOV; b = b->next)
@@ -264,8 +266,10 @@ static void write_pending(struct relay *r)
     drop_written(r, (size_t)n);
     finish_writing(r);
     relay_rewatch(r);
-    if (n > 0)
-        stream_consumed(r->stream, (size_t)n);
+    own = (size_t)n < r->first ? (size_t)n : r->first;
+    r->first -= own;
+    if ((size_t)n > own)
+        stream_consumed(r->stream, (size_t)n - own);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -326,6 +330,24 @@ struct relay *relay_create(struct loop *loop, int fd)
     free(r);
     socket_reset(fd);
     return NULL;
+}
+
+int relay_write_first(struct relay *r, const void *p, size_t n)
+{
+    union {
+        const void *in;
+        void *out; /* iovec has no const form; writev only reads */
+    } base = {.in = p};
+    struct iovec iov = {.iov_base = base.out, .iov_len = n};
+    ssize_t written;
+
+    must_be(r, RELAY_MAGIC);
+    must(!r->stream && !r->pending);
+    written = write_some(r->fd, &iov, 1);
+    if (written < 0)
+        return BURROW_OK; /* reading will tell */
+    r->first = n - (size_t)written;
+    return r->first > 0 ? keep(r, &iov, 1, (size_t)written) : BURROW_OK;
 }
 
 void relay_attach(struct relay *r, struct stream *stream)

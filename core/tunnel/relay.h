@@ -14,6 +14,10 @@ struct relay;
  * connected) in any case; NULL: out of memory, fd is closed with a RST. */
 struct relay *relay_create(struct loop *loop, int fd);
 extern const struct stream_ops relay_stream_ops; /* end: the relay */
+/* Writes n bytes to the socket ahead of all that the stream brings; they count for nobody.
+ * Only once and before relay_attach. BURROW_ENOMEM: what the socket did not take at once
+ * could not be kept. That the socket is broken is seen later. */
+int relay_write_first(struct relay *relay, const void *p, size_t n);
 /* Ties the relay to its stream; reading begins. It frees itself when both have ended. */
 void relay_attach(struct relay *relay, struct stream *stream);
 /* Closes the socket with a RST; only before relay_attach. */

@@ -122,21 +122,21 @@ static void targets_may_have_names_and_be_unix_sockets(void **state)
 {
     (void)state;
     struct target t;
-    assert_int_equal(target_parse("127.0.0.1:5432", 1, &t, NULL), 0);
+    struct error err = {0};
+    assert_int_equal(target_parse("127.0.0.1:5432", &t, &err), 0);
     assert_string_equal(t.name, "");
     assert_int_equal(t.endpoint.port, 5432);
-    assert_int_equal(target_parse("pg-1=db.local:5432", 2, &t, NULL), 0);
+    assert_int_equal(target_parse("pg-1=db.local:5432", &t, &err), 0);
     assert_string_equal(t.name, "pg-1");
     assert_string_equal(t.text, "db.local:5432");
-    assert_int_equal(t.id, 2);
-    assert_int_equal(target_parse("web=unix:/run/a=b", 1, &t, NULL), 0);
+    assert_int_equal(target_parse("web=unix:/run/a=b", &t, &err), 0);
     assert_string_equal(t.name, "web");
     assert_string_equal(t.endpoint.path, "/run/a=b");
-    assert_int_equal(target_parse("unix:/run/a=b", 1, &t, NULL), 0);
+    assert_int_equal(target_parse("unix:/run/a=b", &t, &err), 0);
     assert_string_equal(t.name, "");
     static const char *const bad[] = {"=h:80", "A=h:80", "a b=h:80", "h:80=", "pg=", "pg=h", ":80"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_true(target_parse(bad[i], 1, &t, NULL) < 0);
+        assert_true(target_parse(bad[i], &t, &err) < 0);
 }
 
 static struct client_options good(void)
