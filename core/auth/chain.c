@@ -47,6 +47,7 @@ struct auth_request {
     uint32_t result, code;
     int64_t expires_ms;
     bool has_subject;
+    struct grants *grants;
     char subject[AUTH_MAX_SUBJECT + 1];
     char reason[320];
     /* What those who abstained would say, if nobody judges. */
@@ -85,34 +86,19 @@ uint32_t auth_code_parse(const char *name)
 
 /* ---- answers ---- */
 
-/* No grant is known to this version, so that anything but an empty object would be ignored,
- * which would widen what the identity may do. */
-static bool grants_are_empty(const char *json)
-{
-    if (json == NULL)
-        return true;
-    static const char space[] = " \t\r\n";
-    json += strspn(json, space);
-    if (*json++ != '{')
-        return false;
-    json += strspn(json, space);
-    if (*json++ != '}')
-        return false;
-    return json[strspn(json, space)] == '\0';
-}
-
 static void deny(struct auth_request *r, uint32_t code, const char *reason)
 {
     r->result = BURROW_AUTH_DENY;
     r->code = code;
-    snprintf(r->reason, sizeof r->reason, "%s", reason);
+    snprintf(r->reason, sizeof r->reason, "%.*s", (int)sizeof r->reason - 1, reason);
 }
 
 static void note_allow(struct auth_request *r, const struct burrow_verdict *v)
 {
-    if (BURROW_HAS(v, grants_json) && !grants_are_empty(v->grants_json)) {
-        deny(r, BURROW_CODE_INVALID_TOKEN,
-             "the verdict has grants that this version cannot enforce");
+    struct error err = {0};
+    if (BURROW_HAS(v, grants_json) && v->grants_json != NULL &&
+        grants_parse(v->grants_json, &r->grants, &err) != BURROW_OK) {
+        deny(r, BURROW_CODE_INVALID_TOKEN, err.text);
         return;
     }
     if (v->subject != NULL) {
@@ -184,9 +170,21 @@ static void on_answer(struct burrow_auth_request *name, const struct burrow_verd
     loop_task_schedule(chain->loop, &r->task);
 }
 
+static int check_grants(const char *json, char *ret_why, size_t why_size)
+{
+    struct grants *grants = NULL;
+    struct error err = {0};
+    int r = grants_parse(json, &grants, &err);
+    grants_unref(grants);
+    if (r < 0 && why_size > 0)
+        snprintf(ret_why, why_size, "%.*s", (int)why_size - 1, err.text);
+    return r;
+}
+
 static const struct burrow_auth_host auth_host = {
     .size = sizeof(struct burrow_auth_host),
     .answer = on_answer,
+    .check_grants = check_grants,
 };
 
 /* ---- requests ---- */
@@ -211,6 +209,7 @@ static void request_free(struct auth_request *r)
     free(r->cert);
     free(r->headers);
     free(r->texts);
+    grants_unref(r->grants);
     r->magic = 0;
     free(r);
 }
@@ -235,6 +234,7 @@ static void finish(struct auth_request *r)
         .code = r->code,
         .subject = r->has_subject ? r->subject : NULL,
         .expires_ms = r->expires_ms,
+        .grants = r->result == BURROW_AUTH_ALLOW ? grants_ref(r->grants) : NULL,
         .reason = r->reason,
         .plugin = r->member < r->chain->n ? r->chain->members[r->member].name : "",
     };
@@ -248,6 +248,7 @@ static void finish(struct auth_request *r)
     void *arg = r->arg;
     request_free(r);
     done(arg, &copy);
+    grants_unref(copy.grants);
 }
 
 static void ask_member(struct auth_request *r)

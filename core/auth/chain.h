@@ -7,6 +7,7 @@
 #ifndef AUTH_CHAIN_H
 #define AUTH_CHAIN_H
 
+#include "auth/grants.h"
 #include "base/log.h"
 #include "loop/loop.h"
 
@@ -34,8 +35,10 @@ struct auth_verdict {
     uint32_t code;       /* with DENY */
     const char *subject; /* with ALLOW: NULL for any, else NUL-terminated */
     int64_t expires_ms;  /* with ALLOW: Unix time, 0: never */
-    const char *reason;  /* for the log, "" if none */
-    const char *plugin;  /* who decided, "" when none did */
+    /* with ALLOW: what the identity may do, NULL for no limits; grants_ref keeps it. */
+    struct grants *grants;
+    const char *reason; /* for the log, "" if none */
+    const char *plugin; /* who decided, "" when none did */
 };
 
 /* Called once per question on a fresh stack, never from inside auth_ask; the request is gone

@@ -312,3 +312,19 @@ void log_event(const struct log *log, int level, const char *event,
     write_line(log->fd, line.text, line.n);
     errno = saved_errno;
 }
+
+bool log_sample(struct log_sample *sample, uint64_t now_ms, uint32_t *ret_dropped)
+{
+    if (now_ms / 1000 != sample->second) {
+        sample->second = now_ms / 1000;
+        sample->logged = 0;
+    }
+    if (sample->logged >= LOG_SAMPLE) {
+        sample->dropped++;
+        return false;
+    }
+    sample->logged++;
+    *ret_dropped = sample->dropped;
+    sample->dropped = 0;
+    return true;
+}

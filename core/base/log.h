@@ -11,6 +11,7 @@
 #define BASE_LOG_H
 
 #include <burrow/plugin.h>
+#include <stdbool.h>
 
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
@@ -36,6 +37,16 @@ void log_event(const struct log *log, int level, const char *event,
                       sizeof log_fields_ / sizeof log_fields_[0]);                                 \
         }                                                                                          \
     } while (0)
+
+/* What strangers can cause must not fill the log: LOG_SAMPLE lines a second, the rest is counted
+ * and told by the next line (left_out). One sample per kind of event. */
+#define LOG_SAMPLE 20u
+struct log_sample {
+    uint64_t second;
+    uint32_t logged, dropped;
+};
+/* Whether this one is to be logged, and how many were not since the last. */
+bool log_sample(struct log_sample *sample, uint64_t now_ms, uint32_t *ret_dropped);
 
 /* "debug", "info", "warn", "error" → level, or -1. And back. */
 int log_level_parse(const char *text);

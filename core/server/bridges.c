@@ -41,6 +41,10 @@ static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
         refuse(b, fd, "the client's token has expired");
         return;
     }
+    if (!permit_stream(b)) {
+        refuse(b, fd, "the client's grants do not allow it");
+        return;
+    }
     struct frame_open open = {.service = b->service_id, .source = *peer};
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
@@ -170,11 +174,21 @@ static void apply_one(struct client_record *record, const struct control_service
                        "two services have the same name or id");
         return;
     }
+    if (!permit_service(record, wanted->name)) {
+        refuse_service(record, answer, wanted->name, "not_allowed",
+                       "the client's grants do not allow this service");
+        return;
+    }
     struct error err = {0};
     if (b == NULL)
         b = bridge_create(record, wanted->name, &err);
     if (b == NULL) {
         refuse_service(record, answer, wanted->name, "internal", err.text);
+        return;
+    }
+    if (b->acceptor.magic != 0 && !permit_port(record, wanted->name, b->acceptor.local.port)) {
+        refuse_service(record, answer, wanted->name, "not_allowed",
+                       "the client's grants do not allow this bridge port");
         return;
     }
     b->active = true;

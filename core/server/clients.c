@@ -36,6 +36,7 @@ static void record_free(struct client_record *record)
     server->record_count--;
     bridges_close(record);
     registrations_destroy(record);
+    record_set_grants(record, NULL);
     record->magic = 0;
     free(record);
 }
@@ -124,6 +125,11 @@ void clients_sweep(struct server *server, uint64_t now_ms)
 
 /* ---- attachments ---- */
 
+static uint32_t max_streams(const struct client_record *record)
+{
+    return grants_max_streams(record->grants, (uint32_t)record->server->options->max_streams);
+}
+
 static void attachment_free(struct attachment *a)
 {
     must_be(a, ATTACHMENT_MAGIC);
@@ -151,6 +157,7 @@ static void detach(struct attachment *a, const char *reason)
     record->gone_ms = loop_now_ms(server->loop);
     TAILQ_INSERT_TAIL(&server->gone, record, gone_entry);
     server->session_count--;
+    record_set_grants(record, NULL);
     bridges_deactivate(record);
 }
 
@@ -160,6 +167,16 @@ static void attach(struct attachment *a, struct client_record *record)
     record->attachment = a;
     a->record = record;
     record->server->session_count++;
+}
+
+void attachment_set_grants(struct attachment *a, struct grants *grants)
+{
+    must_be(a, ATTACHMENT_MAGIC);
+    if (a->record == NULL)
+        return; /* it is leaving, and takes no streams */
+    record_set_grants(a->record, grants);
+    session_set_max_streams(a->session, max_streams(a->record));
+    permit_say(a->record);
 }
 
 bool attachment_may_open(const struct attachment *a)
@@ -258,7 +275,7 @@ static void fill_ack(const struct attachment *a, const struct control *reg, stru
 }
 
 static struct session *begin_session(struct attachment *a, struct burrow_link *link,
-                                     const struct control *reg)
+                                     const struct client_record *record, const struct control *reg)
 {
     struct server *server = a->server;
     const struct server_options *o = server->options;
@@ -269,7 +286,7 @@ static struct session *begin_session(struct attachment *a, struct burrow_link *l
         .max_frame = reg->max_frame,
         .heartbeat_ms = (uint64_t)o->heartbeat_interval,
         .timeout_ms = (uint64_t)o->heartbeat_timeout,
-        .max_streams = (uint32_t)o->max_streams,
+        .max_streams = max_streams(record),
         .stream_window_max = STREAM_WINDOW,
         .session_window_max = SESSION_WINDOW,
         .open_timeout_ms = OPEN_TIMEOUT_MS,
@@ -332,7 +349,7 @@ static int no_memory(const char **ret_code, const char **ret_message)
 }
 
 int clients_register(struct server *server, struct burrow_link *link, const struct control *reg,
-                     int64_t expires_ms, const char **ret_code, const char **ret_message)
+                     const struct right *right, const char **ret_code, const char **ret_message)
 {
     struct client_record *record = clients_find(server, reg->client_id);
     if (server->stopping) {
@@ -347,7 +364,7 @@ int clients_register(struct server *server, struct burrow_link *link, const stru
         return BURROW_EDENIED;
     }
     struct control *ack = calloc(1, sizeof *ack);
-    struct attachment *a = attachment_create(server, reg, expires_ms);
+    struct attachment *a = attachment_create(server, reg, right->expires_ms);
     record = clients_get(server, reg->client_id);
     if (ack == NULL || a == NULL || record == NULL) {
         free(ack);
@@ -359,19 +376,22 @@ int clients_register(struct server *server, struct burrow_link *link, const stru
     bool resumed = strcmp(record->last_instance, reg->instance) == 0;
     snprintf(record->last_instance, sizeof record->last_instance, "%s", reg->instance);
     record->withdrawing = false;
+    record_set_grants(record, right->grants);
 
     fill_ack(a, reg, ack);
     bridges_apply(record, reg, ack);
     int rc = link_send_control(link, FRAME_V1, ack);
     free(ack);
-    a->session = rc == BURROW_OK ? begin_session(a, link, reg) : NULL;
+    a->session = rc == BURROW_OK ? begin_session(a, link, record, reg) : NULL;
     if (a->session == NULL) {
+        record_set_grants(record, NULL);
         bridges_deactivate(record);
         attachment_free(a);
         return no_memory(ret_code, ret_message);
     }
     attach(a, record);
     say_connected(a, link, resumed);
+    permit_say(record);
     registrations_publish(record);
     return BURROW_OK;
 }

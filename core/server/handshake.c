@@ -38,6 +38,7 @@ struct handshake {
     bool has_subject;
     char subject[AUTH_MAX_SUBJECT + 1];
     int64_t expires_ms;
+    struct grants *grants;
     struct frame_parser parser;
     uint8_t *gather;
     struct control *reg;
@@ -55,6 +56,7 @@ static void handshake_free(struct handshake *h)
         free(h->reg);
     }
     free(h->gather);
+    grants_unref(h->grants);
     h->magic = 0;
     free(h);
 }
@@ -80,32 +82,13 @@ static void send_error(struct handshake *h, const char *code, const char *messag
     link_send_error(h->link, FRAME_V1, code, message);
 }
 
-/* Strangers must not fill the log: so many refusals a second have a line, the rest is counted
- * and told by the next line. */
-static bool may_log(struct server *server, uint32_t *ret_dropped)
-{
-    uint64_t second = loop_now_ms(server->loop) / 1000;
-    if (second != server->refusals_second) {
-        server->refusals_second = second;
-        server->refusals_logged = 0;
-    }
-    if (server->refusals_logged >= REFUSALS_A_SECOND) {
-        server->refusals_dropped++;
-        return false;
-    }
-    server->refusals_logged++;
-    *ret_dropped = server->refusals_dropped;
-    server->refusals_dropped = 0;
-    return true;
-}
-
 /* Ends a handshake that got as far as frames. detail, for the log, may say more than message. */
 static void refuse(struct handshake *h, uint32_t close_code, const char *code, const char *message,
                    const char *detail)
 {
     char peer[ADDRESS_TEXT];
     uint32_t dropped;
-    if (may_log(h->server, &dropped))
+    if (log_sample(&h->server->refusal_sample, loop_now_ms(h->server->loop), &dropped))
         log_at(h->server->log, BURROW_LOG_WARN, "register_refused",
                burrow_str("peer", address_format(link_peer(h->link), peer)),
                burrow_str("transport", link_transport_name(h->link)),
@@ -130,7 +113,7 @@ static void note_refusal(struct handshake *h, const struct auth_verdict *v)
     snprintf(id, sizeof id, "%llu", (unsigned long long)h->request_id);
     h->server->stats.refused[denied && v->code < AUTH_CODES ? v->code : 0]++;
     uint32_t dropped;
-    if (may_log(h->server, &dropped))
+    if (log_sample(&h->server->refusal_sample, loop_now_ms(h->server->loop), &dropped))
         log_at(h->server->log, BURROW_LOG_WARN, "auth_refused",
                burrow_str("peer", address_format(link_peer(h->link), peer)),
                burrow_str("code", denied ? auth_code_name(v->code) : "unavailable"),
@@ -148,8 +131,9 @@ static void admit(struct handshake *h)
                "the token's subject is not the client id", h->subject);
         return;
     }
+    const struct right right = {.expires_ms = h->expires_ms, .grants = h->grants};
     const char *code, *message;
-    if (clients_register(server, h->link, h->reg, h->expires_ms, &code, &message) != BURROW_OK) {
+    if (clients_register(server, h->link, h->reg, &right, &code, &message) != BURROW_OK) {
         refuse(h, BURROW_CLOSE_POLICY, code, message, message);
         return;
     }
@@ -165,6 +149,7 @@ static void keep_allowance(struct handshake *h, const struct auth_verdict *v)
     if (v->subject != NULL)
         snprintf(h->subject, sizeof h->subject, "%s", v->subject);
     h->expires_ms = v->expires_ms;
+    h->grants = grants_ref(v->grants);
 }
 
 static void on_token_verdict(void *arg, const struct auth_verdict *v)

@@ -30,7 +30,6 @@
 #define STREAM_WINDOW (4u << 20)
 #define SESSION_WINDOW (16u << 20)
 #define OPEN_TIMEOUT_MS 10000u
-#define REFUSALS_A_SECOND 20u /* log lines; the rest is counted */
 #define SESSION_ID_TEXT 32
 
 struct handshake;
@@ -63,6 +62,7 @@ struct server_stats {
     uint64_t dropped_pending;             /* the oldest that had to go, and those too slow */
     uint64_t bridge_accepted, bridge_refused;
     uint64_t stale_deleted;
+    uint64_t grant_refused[GRANT_COUNT];
 };
 
 struct server {
@@ -89,8 +89,7 @@ struct server {
     uint64_t next_session, next_request;
     struct loop_timer *sweep_timer;
 
-    uint64_t refusals_second;                   /* of the log's sample of refusals */
-    uint32_t refusals_logged, refusals_dropped; /* in that second; since the last line */
+    struct log_sample refusal_sample, grant_sample;
 
     struct budget budget;
     struct session_stats sessions_stats;
@@ -132,6 +131,7 @@ struct client_record {
     UT_hash_handle hh;
     char id[CONTROL_MAX_CLIENT_ID + 1];
     struct attachment *attachment; /* NULL: gone */
+    struct grants *grants;         /* of the present session; NULL: no limits */
     char last_instance[CONTROL_INSTANCE];
     uint64_t gone_ms;
     TAILQ_ENTRY(client_record) gone_entry; /* while attachment is NULL */
@@ -139,6 +139,12 @@ struct client_record {
     size_t bridge_count;
     struct registration *registrations; /* one per registrar */
     bool withdrawing;
+};
+
+/* What a verdict gave to its client. */
+struct right {
+    int64_t expires_ms;    /* Unix time, 0: never */
+    struct grants *grants; /* borrowed; NULL: no limits beyond the server's */
 };
 
 struct client_record *clients_find(struct server *server, const char *id);
@@ -150,7 +156,10 @@ struct client_record *clients_get(struct server *server, const char *id);
  * the code for an error control in *ret_code, with the link untouched.
  */
 int clients_register(struct server *server, struct burrow_link *link, const struct control *reg,
-                     int64_t expires_ms, const char **ret_code, const char **ret_message);
+                     const struct right *right, const char **ret_code, const char **ret_message);
+/* The grants of a renewed token count from now on, for all that comes anew; streams that are
+ * under way go on. Keeps a reference of its own; NULL: no limits. */
+void attachment_set_grants(struct attachment *attachment, struct grants *grants);
 /* The right of this client has not ended. */
 bool attachment_may_open(const struct attachment *attachment);
 void clients_sweep(struct server *server, uint64_t now_ms);
@@ -183,6 +192,16 @@ void bridges_close(struct client_record *record);
 struct bridge *bridges_find(struct client_record *record, const char *name);
 /* HOST:PORT, or "" for a bridge without a listener. */
 const char *bridge_address(const struct bridge *bridge, char buf[ADDRESS_TEXT]);
+
+/* ---- permit.c ---- */
+/* Whether the grants of the record's session allow it; a refusal is counted and logged. */
+bool permit_service(const struct client_record *record, const char *name);
+bool permit_port(const struct client_record *record, const char *service, uint16_t port);
+/* One more stream of this bridge, whose record has a session. */
+bool permit_stream(const struct bridge *bridge);
+/* Tells the log what a client may do, if its grants limit it. */
+void permit_say(const struct client_record *record);
+void record_set_grants(struct client_record *record, struct grants *grants);
 
 /* ---- registrar.c ---- */
 int registrars_create(struct server *server);

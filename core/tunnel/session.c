@@ -133,6 +133,12 @@ int session_send_control(struct session *s, const struct control *control)
     return link_send_control(s->link, FRAME_V2, control);
 }
 
+void session_set_max_streams(struct session *s, uint32_t max_streams)
+{
+    must_be(s, SESSION_MAGIC);
+    s->config.max_streams = max_streams;
+}
+
 size_t session_stream_count(const struct session *s)
 {
     return s->stream_count;

@@ -98,6 +98,8 @@ void session_close(struct session *session, uint32_t close_code, const char *err
 /* Sends a CONTROL frame of version 2, ahead of what waits for its turn. What the peer does
  * not read must not pile up: with too much waiting the session ends (`flood`). */
 int session_send_control(struct session *session, const struct control *control);
+/* For streams that are opened from now on. */
+void session_set_max_streams(struct session *session, uint32_t max_streams);
 size_t session_stream_count(const struct session *session);
 uint64_t session_rtt_us(const struct session *session); /* 0: not measured yet */
 /* Feeds bytes that the owner of the link received behind the register frame. */

@@ -66,13 +66,34 @@ struct burrow_verdict {
     int64_t expires_ms; /* with ALLOW: Unix time in ms when the right ends; 0: never */
     const char *reason; /* for the log only, never sent to the peer; may be NULL */
     /* With ALLOW: what the identity may do, a JSON object, or NULL for no limits beyond the
-     * server's. The host enforces it; a member that it does not know denies. */
+     * server's. The host reads and enforces it: see below. */
     const char *grants_json;
 };
+
+/*
+ * Grants, at most 8 KiB of JSON. Every member may be absent, which sets no limit; an empty list
+ * allows nothing. A member that the host does not know, one that is there twice or of a wrong
+ * type, and text that is no JSON object make the verdict a denial (invalid_token): to pass over
+ * what is not understood would give more than was meant.
+ *
+ *   "services"          list of at most 64 strings: the service names that the client may
+ *                       register. A name ends with * to stand for all that begin like it; there
+ *                       are no other wildcards. "" is the service without a name.
+ *   "ports"             list of at most 64: the bridge ports that its services may have, each
+ *                       a number from 1 to 65535 or a string "FIRST-LAST"
+ *   "max_streams"       number from 0 to 1000000: streams alive at once; the server's own limit
+ *                       holds too
+ *   "bytes_per_second"  number from 1 to 10^15: payload of all streams together, in each
+ *                       direction. What is too fast waits; nothing is dropped.
+ */
 
 struct burrow_auth_host {
     uint32_t size;
     void (*answer)(struct burrow_auth_request *, const struct burrow_verdict *);
+    /* Whether the host would take these grants: 0, or negative with a reason of one line in
+     * ret_why. For plugins that read grants from a file and want to say early what is wrong
+     * with it. */
+    int (*check_grants)(const char *grants_json, char *ret_why, size_t why_size);
 };
 
 struct burrow_auth_ops {

@@ -32,7 +32,7 @@ NOT_IN_CORE = ("openssl/", "curl/", "libwebsockets", "lws", "jose/")
 ONLY_IN = (
     (r"ev(\+\+)?\.h|libev/.*", r"core/loop/[^/]+\.c|plugins/transport-ws/.*|"
      r"sdk/testkit/.*|tests/unit/support/.*"),
-    (r"jansson\.h", r"core/(wire|config|server|cli)/.*|(plugins|tests|sdk)/.*"),
+    (r"jansson\.h", r"core/(auth|wire|config|server|cli)/.*|(plugins|tests|sdk)/.*"),
     (r"yaml\.h", r"core/config/.*|(plugins|tests|sdk)/.*"),
     (r"dlfcn\.h", r"core/plugin/.*|(plugins|tests|sdk)/.*"),
 )

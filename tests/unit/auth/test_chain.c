@@ -33,6 +33,7 @@ struct rig {
     struct auth_chain *chain;
     struct actor actor[3];
     unsigned done;
+    uint32_t streams; /* that the grants of the verdict allow */
     struct auth_verdict verdict;
     char subject[160], reason[200], plugin[32];
 };
@@ -83,6 +84,7 @@ static void on_done(void *arg, const struct auth_verdict *v)
     struct rig *rig = arg;
     rig->done++;
     rig->verdict = *v;
+    rig->streams = grants_max_streams(v->grants, 1000);
     snprintf(rig->subject, sizeof rig->subject, "%s", v->subject != NULL ? v->subject : "(any)");
     snprintf(rig->reason, sizeof rig->reason, "%s", v->reason);
     snprintf(rig->plugin, sizeof rig->plugin, "%s", v->plugin);
@@ -306,10 +308,10 @@ static void a_question_that_was_answered_is_cancelled_without_asking_the_plugin(
     assert_int_equal(rig->actor[0].cancelled, 0);
 }
 
-static void grants_that_cannot_be_enforced_deny(void **state)
+static void grants_that_are_not_understood_deny(void **state)
 {
     struct rig *rig = *state;
-    static const char *const texts[] = {"{\"ports\":[80]}", "[]", "", "{", "{} x", "null"};
+    static const char *const texts[] = {"{\"port\":[80]}", "[]", "", "{", "{} x", "null"};
     rig->actor[0].answer = BURROW_AUTH_ALLOW;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         rig->actor[0].grants = texts[i];
@@ -328,6 +330,28 @@ static void empty_grants_allow(void **state)
     ask(rig, "t");
     fake_loop_settle(rig->loop);
     assert_int_equal(rig->verdict.result, BURROW_AUTH_ALLOW);
+}
+
+static void grants_come_with_the_verdict(void **state)
+{
+    struct rig *rig = *state;
+    rig->actor[0].answer = BURROW_AUTH_ALLOW;
+    rig->actor[0].grants = "{\"max_streams\":7}";
+    ask(rig, "t");
+    fake_loop_settle(rig->loop);
+    assert_int_equal(rig->verdict.result, BURROW_AUTH_ALLOW);
+    assert_int_equal(rig->streams, 7);
+}
+
+static void a_plugin_may_ask_whether_grants_are_good(void **state)
+{
+    struct rig *rig = *state;
+    const struct burrow_auth_host *host = rig->actor[0].host;
+    char why[64] = "";
+    assert_int_equal(host->check_grants("{\"max_streams\":7}", why, sizeof why), BURROW_OK);
+    assert_string_equal(why, "");
+    assert_int_equal(host->check_grants("{\"streams\":7}", why, sizeof why), BURROW_EINVAL);
+    assert_non_null(strstr(why, "streams"));
 }
 
 static void a_subject_must_be_1_to_128_bytes_without_nul(void **state)
@@ -414,8 +438,10 @@ int main(void)
         TEST(a_second_answer_is_ignored_even_for_a_later_question),
         TEST(a_cancelled_question_is_never_answered),
         TEST(a_question_that_was_answered_is_cancelled_without_asking_the_plugin),
-        TEST(grants_that_cannot_be_enforced_deny),
+        TEST(grants_that_are_not_understood_deny),
         TEST(empty_grants_allow),
+        TEST(grants_come_with_the_verdict),
+        TEST(a_plugin_may_ask_whether_grants_are_good),
         TEST(a_subject_must_be_1_to_128_bytes_without_nul),
         TEST(a_verdict_that_makes_no_sense_denies),
         TEST(a_token_over_8192_bytes_is_not_asked_about),

@@ -39,7 +39,8 @@ static void auth_verify(void *self, struct burrow_auth_request *request,
                                            .subject = s->subject,
                                            .subject_len =
                                                s->subject != NULL ? strlen(s->subject) : 0,
-                                           .expires_ms = s->expires_ms};
+                                           .expires_ms = s->expires_ms,
+                                           .grants_json = s->grants};
     s->host->answer(request, &verdict);
 }
 

@@ -11,6 +11,7 @@
 struct script {
     uint32_t result, code; /* result 0: not now */
     const char *subject;   /* NULL: any */
+    const char *grants;    /* JSON, NULL: none */
     int64_t expires_ms;
     const struct burrow_auth_host *host;
     struct burrow_auth_request *request; /* the last question */
