@@ -37,17 +37,16 @@ static bool path_like(const char *kid, size_t len)
            strncmp(kid, "./", 2) == 0 || kid[0] == '~' || (kid[0] == '/' && kid[len - 1] != '=');
 }
 
-static int check_key_id(const json_t *member, const char **ret_kid, struct jwt_refusal *why)
+int jwt_check_key_id(const json_t *member, const char **ret_kid, struct jwt_refusal *why)
 {
     const char *kid = json_string_value(member);
     size_t len = json_string_length(member);
     if (!kid || len == 0 || len > JWT_MAX_KID)
-        return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN,
-                          "kid in the header is not a string of 1 to %u bytes", JWT_MAX_KID);
+        return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN, "kid is not a string of 1 to %u bytes",
+                          JWT_MAX_KID);
     for (size_t i = 0; i < len; i++)
         if (kid[i] < 0x20 || kid[i] > 0x7e)
-            return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN,
-                              "kid in the header is not printable ASCII");
+            return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN, "kid is not printable ASCII");
     if (path_like(kid, len)) {
         char shown[JWT_SHOWN];
         return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN, "kid \"%s\" looks like a path or URL",
@@ -77,6 +76,6 @@ int jwt_check_header(const json_t *header, const struct jwt_alg *alg, const char
     const json_t *kid = json_object_get(header, "kid");
     int r = typ ? check_type(typ, why) : BURROW_OK;
     if (r == BURROW_OK && kid)
-        r = check_key_id(kid, ret_kid, why);
+        r = jwt_check_key_id(kid, ret_kid, why);
     return r;
 }

@@ -17,7 +17,8 @@
 #include <jansson.h>
 #include <openssl/evp.h>
 
-#define JWT_MAX_KEYS 100u /* of a set */
+#define JWT_MAX_KEYS 100u           /* of a set */
+#define JWT_MAX_PEM (1024u * 1024u) /* bytes of a PEM text */
 /* Keys that one token is tried with: a stranger's token costs no more than so many checks. */
 #define JWT_MAX_TRIES 16u
 

@@ -23,6 +23,10 @@ int jwt_parse_object(const uint8_t *text, size_t len, const char *what, json_t *
 int jwt_check_header(const json_t *header, const struct jwt_alg *alg, const char **ret_kid,
                      struct jwt_refusal *why);
 
+/* Whether a key id may be compared with others: 1 to JWT_MAX_KID bytes of printable ASCII that
+ * look like neither path nor URL. *ret_kid is borrowed from member. */
+int jwt_check_key_id(const json_t *member, const char **ret_kid, struct jwt_refusal *why);
+
 /* The last step: the claims of a token whose signature is good. */
 int jwt_check_claims(const json_t *claims, const struct jwt_rules *rules, int64_t now_ms,
                      struct jwt_identity *ret, struct jwt_refusal *why);
@@ -31,5 +35,12 @@ int jwt_check_claims(const json_t *claims, const struct jwt_rules *rules, int64_
  * with good signatures by it. */
 int jwt_seal_hmac(const struct jwt_alg *alg, struct burrow_secret secret, const char *header,
                   size_t header_len, const char *payload, size_t payload_len, char **ret_token);
+
+/* Fills *why for a key that cannot be used, and returns BURROW_EINVAL. */
+__attribute__((format(printf, 2, 3))) int jwt_bad_key(struct jwt_refusal *why, const char *fmt,
+                                                      ...);
+
+/* Whether 32 bytes are a sound Ed25519 public key: a point, and not of small order. */
+int jwt_check_ed25519(const uint8_t key[32], struct jwt_refusal *why);
 
 #endif
