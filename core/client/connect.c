@@ -45,10 +45,10 @@ static void fail(struct client *c, enum backoff_cause cause, const char *code, c
 
 /* ---- register ---- */
 
-/* Raw TLS has no place for a token but the register frame. */
+/* Where the transport has no place for a token, as raw TLS has none, it goes there. */
 static bool token_goes_in_register(const struct client *c)
 {
-    return c->options->token_in_register || c->url.path[0] == '\0';
+    return c->options->token_in_register || !(c->transport.ops->flags & BURROW_TRANSPORT_TOKEN);
 }
 
 static int fill_register(struct client *c, struct control *reg)
@@ -224,7 +224,7 @@ static const struct link_events connect_events = {
 /* Told at every connect, since a warning at start is soon forgotten. */
 static void warn_of_clear_text(const struct client *c, const struct burrow_addr *addr)
 {
-    if (c->token != NULL && !c->url.encrypted && !address_is_loopback(addr))
+    if (c->token != NULL && !c->url.encrypted && addr->family != 0 && !address_is_loopback(addr))
         log_at(c->log, BURROW_LOG_WARN, "insecure",
                burrow_str("reason", "the bearer token and all data go over the network in clear "
                                     "text; use wss:// or tls://"),
@@ -287,6 +287,14 @@ void connect_begin(struct client *c)
     c->token = NULL;
     if (token_load(&c->token_source, &c->token, &err) != BURROW_OK) {
         fail(c, BACKOFF_EXPIRED_FILE, NULL, err.text);
+        return;
+    }
+    if (c->connect_host[0] == '\0') {
+        /* The transport dials by the path alone: one attempt, without an address. */
+        c->addr_count = 1;
+        c->addr_next = 0;
+        memset(c->addrs, 0, sizeof *c->addrs);
+        dial_next(c, "no address");
         return;
     }
     c->lookup = loop_resolve(c->loop, c->connect_host, c->connect_port, on_resolved, c);

@@ -64,6 +64,31 @@ static int parse_authority(const char *text, const char *begin, size_t len, uint
     return BURROW_OK;
 }
 
+/* The scheme of a transport plugin that is not bundled: scheme://HOST:PORT[/PATH], or
+ * scheme:///PATH where the plugin dials no address. */
+static int parse_foreign(const char *text, size_t scheme_len, struct server_url *url,
+                         struct error *err)
+{
+    const char *rest = text + scheme_len + 3;
+    size_t authority = strcspn(rest, "/?#");
+    const char *path = rest + authority;
+    if (scheme_len == 0 || scheme_len >= sizeof url->scheme || text[0] < 'a' || text[0] > 'z' ||
+        strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+.-") != scheme_len)
+        return wrong(err, text, "unknown scheme");
+    if (authority == 0 && path[0] != '/')
+        return wrong(err, text, "neither a host nor a path");
+    if (authority > 0 && parse_authority(text, rest, authority, 0, url, err) != BURROW_OK)
+        return BURROW_EINVAL;
+    const char *why = check_path(path);
+    if (why == NULL && strlen(path) >= sizeof url->path)
+        why = "the path is too long";
+    if (why != NULL)
+        return wrong(err, text, why);
+    snprintf(url->scheme, sizeof url->scheme, "%.*s", (int)scheme_len, text);
+    snprintf(url->path, sizeof url->path, "%s", path);
+    return BURROW_OK;
+}
+
 int server_url_parse(const char *text, struct server_url *ret, struct error *err)
 {
     struct server_url url = {0};
@@ -77,8 +102,12 @@ int server_url_parse(const char *text, struct server_url *ret, struct error *err
     while (i < sizeof SCHEMES / sizeof *SCHEMES &&
            (strlen(SCHEMES[i].name) != len || strncmp(text, SCHEMES[i].name, len) != 0))
         i++;
-    if (i == sizeof SCHEMES / sizeof *SCHEMES)
-        return wrong(err, text, "unknown scheme");
+    if (i == sizeof SCHEMES / sizeof *SCHEMES) {
+        int foreign = parse_foreign(text, len, &url, err);
+        if (foreign == BURROW_OK)
+            *ret = url;
+        return foreign;
+    }
     snprintf(url.scheme, sizeof url.scheme, "%s", SCHEMES[i].name);
     url.encrypted = SCHEMES[i].encrypted;
     rest += 3;

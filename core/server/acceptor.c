@@ -5,11 +5,14 @@
 #include "base/object.h"
 #include "tunnel/relay.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define GUARD_MAGIC 0x47554152u
@@ -190,6 +193,21 @@ static int listen_host(const char *host, uint16_t port, const char **ret_why)
     return listen_at((const struct sockaddr *)(const void *)&ss, len, both);
 }
 
+static int begin_accepting(struct acceptor *a, struct accept_guard *guard, acceptor_fn *fn,
+                           void *arg, struct error *err)
+{
+    a->magic = ACCEPTOR_MAGIC;
+    a->guard = guard;
+    a->fn = fn;
+    a->arg = arg;
+    a->watch = loop_watch(guard->loop, a->fd, BURROW_READ, on_readable, a);
+    if (a->watch == NULL) {
+        acceptor_close(a);
+        return error_set(err, BURROW_ENOMEM, "out of memory");
+    }
+    return BURROW_OK;
+}
+
 int acceptor_open(struct acceptor *a, struct accept_guard *guard, const char *host, uint16_t port,
                   acceptor_fn *fn, void *arg, struct error *err)
 {
@@ -204,20 +222,53 @@ int acceptor_open(struct acceptor *a, struct accept_guard *guard, const char *ho
         return error_set(err, BURROW_EIO, "cannot listen at %s%s%s:%u: %s", six ? "[" : "", host,
                          six ? "]" : "", (unsigned)port, why);
     }
-    a->magic = ACCEPTOR_MAGIC;
-    a->guard = guard;
-    a->fn = fn;
-    a->arg = arg;
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
     if (getsockname(a->fd, (struct sockaddr *)(void *)&ss, &len) == 0)
         address_from_sockaddr(&a->local, (const struct sockaddr *)(const void *)&ss);
-    a->watch = loop_watch(guard->loop, a->fd, BURROW_READ, on_readable, a);
-    if (a->watch == NULL) {
-        acceptor_close(a);
-        return error_set(err, BURROW_ENOMEM, "out of memory");
+    return begin_accepting(a, guard, fn, arg, err);
+}
+
+/* A socket file that nobody listens at: what a process left that was killed. */
+static bool is_abandoned(const struct sockaddr_un *sa)
+{
+    struct stat st;
+    if (lstat(sa->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool abandoned = fd >= 0 &&
+                     connect(fd, (const struct sockaddr *)(const void *)sa, sizeof *sa) < 0 &&
+                     errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return abandoned;
+}
+
+int acceptor_open_path(struct acceptor *a, struct accept_guard *guard, const char *path,
+                       acceptor_fn *fn, void *arg, struct error *err)
+{
+    must_be(guard, GUARD_MAGIC);
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    static_assert(sizeof sa.sun_path == ACCEPTOR_PATH, "unix(7)");
+    must(strlen(path) < sizeof sa.sun_path);
+    memcpy(sa.sun_path, path, strlen(path));
+    memset(a, 0, sizeof *a);
+    if (is_abandoned(&sa))
+        unlink(path);
+    a->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool bound =
+        a->fd >= 0 && bind(a->fd, (const struct sockaddr *)(const void *)&sa, sizeof sa) == 0;
+    /* Before listen, so that nobody comes in by wider rights. */
+    if (!bound || chmod(path, 0660) < 0 || listen(a->fd, BACKLOG) < 0) {
+        int rc = error_set(err, BURROW_EIO, "cannot listen at unix:%s: %s", path, strerror(errno));
+        if (bound)
+            unlink(path);
+        if (a->fd >= 0)
+            close(a->fd);
+        return rc;
     }
-    return BURROW_OK;
+    memcpy(a->path, path, strlen(path));
+    return begin_accepting(a, guard, fn, arg, err);
 }
 
 void acceptor_close(struct acceptor *a)
@@ -228,6 +279,8 @@ void acceptor_close(struct acceptor *a)
     if (a->is_paused)
         TAILQ_REMOVE(&a->guard->paused, a, entry);
     loop_unwatch(a->watch);
+    if (a->path[0] != '\0')
+        unlink(a->path);
     close(a->fd);
     memset(a, 0, sizeof *a);
     a->fd = -1;

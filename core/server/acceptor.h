@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One listening TCP socket, as the server's own listeners and every bridge use it: it
+ * One listening socket, TCP or Unix, as the server's own listeners and every bridge use it: it
  * accepts a bounded number of connections a turn and pauses while the process has no free
  * descriptor, so that a full table costs neither the processor nor the listener.
  */
@@ -15,6 +15,7 @@
 
 #define ACCEPT_A_TURN 64
 #define ACCEPT_PAUSE_MS 250u
+#define ACCEPTOR_PATH 108u /* with the NUL, unix(7) */
 
 struct acceptor;
 TAILQ_HEAD(acceptor_list, acceptor);
@@ -44,6 +45,7 @@ struct acceptor {
     bool is_paused;
     TAILQ_ENTRY(acceptor) entry;
     struct burrow_addr local; /* as bound: the real port */
+    char path[ACCEPTOR_PATH]; /* of a Unix socket, else "" */
 };
 
 int accept_guard_init(struct accept_guard *guard, struct loop *loop, const struct log *log);
@@ -54,6 +56,10 @@ void accept_guard_finish(struct accept_guard *guard); /* all acceptors are close
  * why, and the acceptor is closed. */
 int acceptor_open(struct acceptor *acceptor, struct accept_guard *guard, const char *host,
                   uint16_t port, acceptor_fn *fn, void *arg, struct error *err);
+/* The same at a Unix socket: its file is for owner and group. One that nobody listens at any
+ * more is replaced; any other file is left alone and an error. acceptor_close removes it. */
+int acceptor_open_path(struct acceptor *acceptor, struct accept_guard *guard, const char *path,
+                       acceptor_fn *fn, void *arg, struct error *err);
 void acceptor_close(struct acceptor *acceptor); /* also one that was never opened (zeroed) */
 
 #endif

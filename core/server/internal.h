@@ -21,7 +21,7 @@
 #include <sys/queue.h>
 
 #define SERVER_MAGIC 0x53525630u
-#define MAX_LISTENERS 3
+#define MAX_LISTENERS (3 + SERVER_MAX_LISTEN)
 #define MAX_PENDING 256u       /* handshakes, per role; at the limit the oldest goes */
 #define HANDSHAKE_MS 10000u    /* until the first message may flow; also an idle HTTP connection */
 #define REGISTER_MS 5000u      /* until the register frame is complete */

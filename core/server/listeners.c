@@ -4,6 +4,7 @@
 
 #include "base/object.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
@@ -31,26 +32,63 @@ static const struct link_transport *transport_http(const struct server *server)
     return t;
 }
 
+static struct listener *next_free(struct server *server, uint32_t role)
+{
+    struct listener *l = server->listeners;
+    while (l->transport != NULL)
+        must(++l < server->listeners + MAX_LISTENERS);
+    l->server = server;
+    l->role = role;
+    return l;
+}
+
+static void log_listening(const struct listener *l)
+{
+    char addr[ADDRESS_TEXT], at[sizeof l->acceptor.path + 8];
+    snprintf(at, sizeof at, "unix:%s", l->acceptor.path);
+    log_at(l->server->log, BURROW_LOG_INFO, "listening",
+           burrow_str("role", l->role == BURROW_ROLE_ADMIN ? "admin" : "main"),
+           burrow_str("addr",
+                      l->acceptor.path[0] != '\0' ? at : address_format(&l->acceptor.local, addr)),
+           burrow_str("transport", l->transport->name));
+}
+
 static int open_one(struct server *server, const struct link_transport *transport, uint32_t role,
                     const char *flag, const char *variable, const char *text, struct error *err)
 {
     struct endpoint ep;
     if (endpoint_parse(text, ENDPOINT_ANY_PORT | ENDPOINT_NO_HOST, &ep, err) != BURROW_OK)
         return error_prefix(err, "--%s (%s)", flag, variable);
-    struct listener *l = server->listeners;
-    while (l->transport != NULL)
-        must(++l < server->listeners + MAX_LISTENERS);
-    l->server = server;
-    l->role = role;
+    struct listener *l = next_free(server, role);
     if (acceptor_open(&l->acceptor, &server->guard, ep.host, ep.port, on_accepted, l, err) !=
         BURROW_OK)
         return error_prefix(err, "--%s (%s)", flag, variable);
     l->transport = transport;
-    char addr[ADDRESS_TEXT];
-    log_at(server->log, BURROW_LOG_INFO, "listening",
-           burrow_str("role", role == BURROW_ROLE_ADMIN ? "admin" : "main"),
-           burrow_str("addr", address_format(&l->acceptor.local, addr)),
-           burrow_str("transport", transport->name));
+    log_listening(l);
+    return BURROW_OK;
+}
+
+/* One item of --listen: any transport, at an address or a Unix socket. */
+static int open_listen_item(struct server *server, const char *text, struct error *err)
+{
+    struct listen_item item;
+    if (listen_item_parse(text, &item, err) != BURROW_OK)
+        return err->code;
+    const struct link_transport *transport = transport_named(server, item.transport);
+    if (transport == NULL)
+        return error_set(err, BURROW_EINVAL,
+                         "--listen (BURROW_LISTEN): %s: the plugin is no transport in use; name it "
+                         "by --plugin, too",
+                         item.transport);
+    struct listener *l = next_free(server, BURROW_ROLE_MAIN);
+    int rc = item.path != NULL
+                 ? acceptor_open_path(&l->acceptor, &server->guard, item.path, on_accepted, l, err)
+                 : acceptor_open(&l->acceptor, &server->guard, item.at.host, item.at.port,
+                                 on_accepted, l, err);
+    if (rc != BURROW_OK)
+        return error_prefix(err, "--listen (BURROW_LISTEN)");
+    l->transport = transport;
+    log_listening(l);
     return BURROW_OK;
 }
 
@@ -69,10 +107,10 @@ int listeners_open(struct server *server, struct error *err)
         return error_set(err, BURROW_EINVAL,
                          "--admin-addr (BURROW_ADMIN_ADDR): needs a transport plugin that speaks "
                          "HTTP, such as transport-ws; none is in use");
-    if (http == NULL && o->tls_addr == NULL)
+    if (http == NULL && o->tls_addr == NULL && o->listen.count == 0)
         return error_set(err, BURROW_EINVAL,
-                         "nothing to listen at: use the plugin transport-ws, or transport-tls "
-                         "with --tls-addr (BURROW_TLS_ADDR)");
+                         "nothing to listen at: use the plugin transport-ws, transport-tls with "
+                         "--tls-addr (BURROW_TLS_ADDR), or another with --listen (BURROW_LISTEN)");
     if (http != NULL)
         rc = open_one(server, http, BURROW_ROLE_MAIN, "server-addr", "BURROW_SERVER_ADDR",
                       o->server_addr, err);
@@ -82,6 +120,8 @@ int listeners_open(struct server *server, struct error *err)
     if (rc == BURROW_OK && o->admin_addr != NULL)
         rc = open_one(server, http, BURROW_ROLE_ADMIN, "admin-addr", "BURROW_ADMIN_ADDR",
                       o->admin_addr, err);
+    for (size_t i = 0; rc == BURROW_OK && i < o->listen.count; i++)
+        rc = open_listen_item(server, o->listen.items[i], err);
     return rc;
 }
 

@@ -2,6 +2,8 @@
 /* The option table of `burrow server`. */
 #include "server/options.h"
 
+#include "server/acceptor.h"
+
 #include "base/address.h"
 #include "config/option.h"
 
@@ -22,6 +24,8 @@ const struct burrow_option server_option_table[] = {
         "where to listen for raw TLS clients (tls:// URLs)"),
     BURROW_OPTION_STRING(S, admin_addr, "admin-addr", NULL, "HOST:PORT", 0, NULL,
         "serve metrics, health and the client API here; the public port keeps /ws and /healthz"),
+    BURROW_OPTION_LIST(S, listen, "listen", "NAME=ADDRESS", 0,
+        "let clients of the transport plugin NAME in at ADDRESS: HOST:PORT or unix:PATH"),
     BURROW_OPTION_STRING(S, bridge_host, "bridge-host", "127.0.0.1", "HOST", OPTION_EMPTY_IS_VALUE,
         NULL, "address that bridge listeners bind; an empty value turns bridges off"),
     BURROW_OPTION_STRING(S, enable_client_api, "enable-client-api", "auto", "WHEN", 0,
@@ -76,6 +80,49 @@ static int check_bridge_host(const char *host, struct error *err)
                      option_quote(host, quoted, sizeof quoted));
 }
 
+int listen_item_parse(const char *text, struct listen_item *ret, struct error *err)
+{
+    struct listen_item item = {.path = NULL};
+    char quoted[320];
+    const char *equals = strchr(text, '=');
+    size_t n = equals != NULL ? (size_t)(equals - text) : 0;
+    int rc = BURROW_OK;
+    if (n == 0 || n >= sizeof item.transport)
+        rc = error_set(err, BURROW_EINVAL,
+                       "%s is no NAME=ADDRESS; expected one such as "
+                       "transport-x=127.0.0.1:7000 or transport-x=unix:/run/x.sock",
+                       option_quote(text, quoted, sizeof quoted));
+    if (rc == BURROW_OK) {
+        memcpy(item.transport, text, n);
+        if (strncmp(equals + 1, "unix:", 5) != 0) {
+            rc = endpoint_parse(equals + 1, ENDPOINT_ANY_PORT | ENDPOINT_NO_HOST, &item.at, err);
+        } else {
+            item.path = equals + 6;
+            size_t len = strlen(item.path);
+            if (item.path[0] != '/' || len >= ACCEPTOR_PATH)
+                rc = error_set(err, BURROW_EINVAL,
+                               "%s: expected an absolute path of at most %u bytes after unix:",
+                               option_quote(text, quoted, sizeof quoted), ACCEPTOR_PATH - 1);
+        }
+    }
+    if (rc != BURROW_OK)
+        return error_prefix(err, "--listen (BURROW_LISTEN)");
+    *ret = item;
+    return BURROW_OK;
+}
+
+static int check_listen(const struct burrow_list *listen, struct error *err)
+{
+    struct listen_item item;
+    if (listen->count > SERVER_MAX_LISTEN)
+        return error_set(err, BURROW_EINVAL, "--listen (BURROW_LISTEN): %zu items; at most %d",
+                         listen->count, SERVER_MAX_LISTEN);
+    for (size_t i = 0; i < listen->count; i++)
+        if (listen_item_parse(listen->items[i], &item, err) != BURROW_OK)
+            return BURROW_EINVAL;
+    return BURROW_OK;
+}
+
 int server_options_check(const struct server_options *options, struct error *err)
 {
     int rc = check_address("server-addr", "BURROW_SERVER_ADDR", options->server_addr, err);
@@ -83,6 +130,8 @@ int server_options_check(const struct server_options *options, struct error *err
         rc = check_address("tls-addr", "BURROW_TLS_ADDR", options->tls_addr, err);
     if (rc == BURROW_OK)
         rc = check_address("admin-addr", "BURROW_ADMIN_ADDR", options->admin_addr, err);
+    if (rc == BURROW_OK)
+        rc = check_listen(&options->listen, err);
     if (rc == BURROW_OK)
         rc = check_bridge_host(options->bridge_host, err);
     if (rc != BURROW_OK)

@@ -3,6 +3,7 @@
 #ifndef SERVER_OPTIONS_H
 #define SERVER_OPTIONS_H
 
+#include "base/address.h"
 #include "base/error.h"
 
 struct server_options {
@@ -15,7 +16,18 @@ struct server_options {
     int64_t max_clients, max_streams;
     int64_t buffer_limit; /* bytes */
     uint8_t token_in_register;
+    struct burrow_list listen; /* NAME=ADDRESS */
 };
+
+#define SERVER_MAX_LISTEN 16
+
+/* One item of --listen: which transport, and where: a Unix socket or HOST:PORT. */
+struct listen_item {
+    char transport[65];
+    const char *path; /* of the socket, within the item; NULL: `at` holds */
+    struct endpoint at;
+};
+int listen_item_parse(const char *text, struct listen_item *ret, struct error *err);
 
 extern const struct burrow_option server_option_table[];
 

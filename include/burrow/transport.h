@@ -73,8 +73,9 @@ struct burrow_close_info {
 #define BURROW_ROLE_MAIN 1u  /* a listener for clients */
 #define BURROW_ROLE_ADMIN 2u /* --admin-addr: HTTP requests only, no sessions */
 
-/* An accepted, non-blocking TCP (or Unix) socket. The transport owns fd from the call on,
- * also when accept fails. */
+/* An accepted, non-blocking TCP (or Unix) socket of a listener that the host opened: of
+ * --server-addr, --tls-addr or --admin-addr, or of `--listen NAME=ADDRESS` for the transport NAME.
+ * The transport owns fd from the call on, also when accept fails. */
 struct burrow_accept {
     uint32_t size;
     uint32_t role;
@@ -87,14 +88,15 @@ struct burrow_accept {
 struct burrow_dial {
     uint32_t size;
     uint32_t reserved;
-    const char *scheme; /* "ws", "wss", "tls": one of ops->schemes */
-    const char *host;   /* of the URL: Host header, SNI and certificate name; no brackets */
+    const char *scheme; /* one of ops->schemes: "ws", "tls", or a plugin's own */
+    const char *host;   /* of the URL: Host header, SNI and certificate name; no brackets;
+                           "" in x:///PATH */
     uint16_t port;      /* of the URL */
     uint16_t reserved2;
     uint32_t timeout_ms;     /* connect, TLS and upgrade together */
     const char *path;        /* "/ws", with query if any; "" for schemes without paths */
     const char *token;       /* for the Authorization header; NULL: none is sent */
-    struct burrow_addr addr; /* where to connect */
+    struct burrow_addr addr; /* where to connect; family 0: by path alone (x:///PATH) */
 };
 
 #define BURROW_HTTP_TRUSTED_PEER 1u /* loopback peer that sent no forwarding header */
@@ -123,6 +125,9 @@ struct burrow_http_response {
 /* Flags of ops. */
 #define BURROW_TRANSPORT_HTTP 1u     /* carries HTTP requests */
 #define BURROW_TRANSPORT_MESSAGES 2u /* keeps message borders (version 1 needs them) */
+/* Shows burrow_dial.token to the peer, whose transport passes it to host->authenticate. Without
+ * it the client puts its token into the register frame. */
+#define BURROW_TRANSPORT_TOKEN 4u
 
 struct burrow_transport_host {
     uint32_t size;

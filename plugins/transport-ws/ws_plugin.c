@@ -367,7 +367,7 @@ static const char *const schemes[] = {"ws", "wss", NULL};
 
 static const struct burrow_transport_ops ops = {
     .size = sizeof ops,
-    .flags = BURROW_TRANSPORT_HTTP | BURROW_TRANSPORT_MESSAGES,
+    .flags = BURROW_TRANSPORT_HTTP | BURROW_TRANSPORT_MESSAGES | BURROW_TRANSPORT_TOKEN,
     .schemes = schemes,
     .bind = plugin_bind,
     .accept = op_accept,

@@ -43,6 +43,9 @@ COUNTS = ["-1", "0", "abc", "1e99", "99999999999999999999", "1.5", "0x10", " 1",
 SERVER_FLAGS = (
     [("--server-addr", v) for v in ADDRESSES] + [("--tls-addr", v) for v in ADDRESSES[:4]]
     + [("--admin-addr", v) for v in ADDRESSES[:4]]
+    + [("--listen", v) for v in ("", "=", "127.0.0.1:0", "transport-ws=", "transport-ws=127.0.0.1",
+                                 "transport-ws=unix:x.sock", "transport-ws=unix:/" + "p" * 108,
+                                 "transport-none=127.0.0.1:0")[1:]]
     + [("--heartbeat-interval", v) for v in DURATIONS] + [("--heartbeat-timeout", v) for v in DURATIONS]
     + [("--max-clients", v) for v in COUNTS] + [("--max-streams", v) for v in COUNTS]
     + [("--buffer-limit", v) for v in ("-1", "0", "10XB", "1e99", "MiB", "99999999999GiB")]

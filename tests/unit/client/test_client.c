@@ -172,6 +172,7 @@ static void the_token_goes_by_the_register_frame_over_raw_tls(void **state)
 {
     struct rig *rig = *state;
     rig->options.server_url = "tls://server.test:80";
+    rig->recorder.ops.flags = 0;
     start(rig);
     assert_string_equal(rig->recorder.conns->token, "");
     recorder_open(rig->recorder.conns);

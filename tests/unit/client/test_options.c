@@ -32,6 +32,8 @@ static void good_urls_are_taken_apart(void **state)
         {"ws://[::1]", "ws", "::1", 80, "/ws", false},
         {"tls://h:7000", "tls", "h", 7000, "", true},
         {"tls://[::1]:7000/", "tls", "::1", 7000, "", true},
+        {"own+2://h:7000/x?y", "own+2", "h", 7000, "/x?y", false},
+        {"unix:///run/x.sock", "unix", "", 0, "/run/x.sock", false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct server_url url;
@@ -53,6 +55,9 @@ static void bad_urls_are_refused(void **state)
         "h",
         "h:80",
         "http://h/ws",
+        "unix://",
+        "Unix:///run/x.sock",
+        "averylongschemename://h:1",
         "ws:/h",
         "ws://",
         "ws://:80",

@@ -156,7 +156,7 @@ static const char *const SCHEMES[] = {"ws", "wss", "tls", NULL};
 
 static const struct burrow_transport_ops recorder_ops = {
     .size = sizeof recorder_ops,
-    .flags = BURROW_TRANSPORT_HTTP,
+    .flags = BURROW_TRANSPORT_HTTP | BURROW_TRANSPORT_TOKEN,
     .schemes = SCHEMES,
     .bind = bind_host,
     .accept = op_accept,
@@ -176,8 +176,9 @@ static const struct burrow_transport_ops recorder_ops = {
 void recorder_init(struct recorder *recorder, const char *name)
 {
     memset(recorder, 0, sizeof *recorder);
+    recorder->ops = recorder_ops;
     recorder->instance = (struct instance){
-        .kind = BURROW_KIND_TRANSPORT, .name = name, .ops = &recorder_ops, .self = recorder};
+        .kind = BURROW_KIND_TRANSPORT, .name = name, .ops = &recorder->ops, .self = recorder};
 }
 
 void recorder_closed(struct recorder_conn *conn, uint32_t code, uint32_t http_status,

@@ -41,6 +41,7 @@ struct recorder_conn {
 };
 
 struct recorder {
+    struct burrow_transport_ops ops; /* a test may change the flags */
     struct instance instance;
     struct recorder_conn *conns; /* newest first */
     unsigned count;

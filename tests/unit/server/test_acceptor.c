@@ -12,8 +12,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct place {
@@ -51,7 +55,7 @@ static int teardown(void **state)
 static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
 {
     struct place *place = arg;
-    assert_int_not_equal(peer->family, 0);
+    assert_int_equal(peer->family == 0, place->acceptor.path[0] != '\0');
     place->accepted++;
     if (place->last >= 0)
         close(place->last);
@@ -192,6 +196,52 @@ static void a_paused_acceptor_may_be_closed(void **state)
     close(fd);
 }
 
+static void a_unix_socket_is_made_and_taken_away(void **state)
+{
+    struct place *p = *state;
+    struct stat st;
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    char dir[] = "/tmp/burrow-test-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    snprintf(sa.sun_path, sizeof sa.sun_path, "%s/x.sock", dir);
+    assert_int_equal(acceptor_open_path(&p->acceptor, &p->guard, sa.sun_path, on_accepted, p, NULL),
+                     0);
+    assert_int_equal(stat(sa.sun_path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0660);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)(void *)&sa, sizeof sa), 0);
+    fake_loop_settle(p->loop);
+    assert_int_equal(p->accepted, 1);
+    close(fd);
+    acceptor_close(&p->acceptor);
+    assert_int_equal(stat(sa.sun_path, &st), -1);
+    rmdir(dir);
+}
+
+static void only_an_abandoned_socket_is_replaced(void **state)
+{
+    struct place *p = *state;
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    struct acceptor second = {0};
+    struct error err = {0};
+    char dir[] = "/tmp/burrow-test-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    snprintf(sa.sun_path, sizeof sa.sun_path, "%s/x.sock", dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)(void *)&sa, sizeof sa), 0);
+    close(fd); /* the file stays, as of a process that was killed */
+    assert_int_equal(acceptor_open_path(&p->acceptor, &p->guard, sa.sun_path, on_accepted, p, NULL),
+                     0);
+    assert_true(acceptor_open_path(&second, &p->guard, sa.sun_path, on_accepted, p, &err) < 0);
+    assert_non_null(strstr(err.text, sa.sun_path));
+    acceptor_close(&p->acceptor);
+    fd = open(sa.sun_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600); /* somebody's file */
+    close(fd);
+    assert_true(acceptor_open_path(&second, &p->guard, sa.sun_path, on_accepted, p, &err) < 0);
+    assert_int_equal(unlink(sa.sun_path), 0);
+    rmdir(dir);
+}
+
 #define PLACE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -204,6 +254,8 @@ int main(void)
         PLACE_TEST(a_turn_accepts_a_bounded_number),
         PLACE_TEST(without_descriptors_accepting_pauses_and_comes_back),
         PLACE_TEST(a_paused_acceptor_may_be_closed),
+        PLACE_TEST(a_unix_socket_is_made_and_taken_away),
+        PLACE_TEST(only_an_abandoned_socket_is_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
