@@ -69,9 +69,14 @@ static void destroy(void *self)
     client_destroy(self);
 }
 
+static void status(void *self, char *buf, size_t size)
+{
+    client_status(self, buf, size);
+}
+
 static int run_client(struct runtime *rt)
 {
-    static const struct service service = {create, start, stop, destroy, STOP_MS};
+    static const struct service service = {create, start, stop, destroy, status, STOP_MS};
     return service_run(rt, &service);
 }
 

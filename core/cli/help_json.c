@@ -6,9 +6,10 @@
  *   {"version": …, "commands": [{"name", "arguments", "summary",
  *      "subcommands": [{"name", "arguments", "summary"}],
  *      "groups": [{"title", "plugin", "options": [{"name", "variable", "type", "metavar",
- *                  "default", "expected", "required", "repeatable", "reloadable", "help"}]}]}]}
+ *                  "default", "expected", "choices", "required", "repeatable", "reloadable",
+ *                  "help"}]}]}]}
  *
- * What has no value is null; "type" is a word of option_types below.
+ * What has no value is null; "choices" is "a|b|c", "type" is a word of option_types below.
  */
 #include "cli/cli.h"
 
@@ -25,17 +26,31 @@ static const char *const option_types[] = {
     [BURROW_OPT_SECRET] = "secret",     [BURROW_OPT_LIST] = "list",
 };
 
+static json_t *string_or_null(const char *text)
+{
+    return text != NULL ? json_string(text) : json_null();
+}
+
 static json_t *describe_option(const struct config_group *group, const struct burrow_option *o)
 {
     char name[192], variable[200], expected[256];
     snprintf(name, sizeof name, "%s%s%s", group->prefixed ? group->plugin : "",
              group->prefixed ? "." : "", o->name);
-    return json_pack(
-        "{s:s, s:s, s:s, s:s?, s:s?, s:s, s:b, s:b, s:b, s:s}", "name", name, "variable",
-        option_variable(name, variable, sizeof variable), "type", option_types[o->type], "metavar",
-        o->metavar, "default", o->def, "expected", option_expected(o, expected, sizeof expected),
-        "required", (o->flags & BURROW_OPT_REQUIRED) != 0, "repeatable", o->type == BURROW_OPT_LIST,
-        "reloadable", (o->flags & BURROW_OPT_RELOADABLE) != 0, "help", o->help);
+    json_t *object = json_object();
+    json_object_set_new(object, "name", json_string(name));
+    json_object_set_new(object, "variable",
+                        json_string(option_variable(name, variable, sizeof variable)));
+    json_object_set_new(object, "type", json_string(option_types[o->type]));
+    json_object_set_new(object, "metavar", string_or_null(o->metavar));
+    json_object_set_new(object, "default", string_or_null(o->def));
+    json_object_set_new(object, "expected",
+                        json_string(option_expected(o, expected, sizeof expected)));
+    json_object_set_new(object, "choices", string_or_null(o->choices));
+    json_object_set_new(object, "required", json_boolean(o->flags & BURROW_OPT_REQUIRED));
+    json_object_set_new(object, "repeatable", json_boolean(o->type == BURROW_OPT_LIST));
+    json_object_set_new(object, "reloadable", json_boolean(o->flags & BURROW_OPT_RELOADABLE));
+    json_object_set_new(object, "help", json_string(o->help));
+    return object;
 }
 
 static json_t *describe_group(const struct config_group *group)

@@ -3,6 +3,7 @@
 #include "cli/service.h"
 
 #include "cli/limits.h"
+#include "cli/notify.h"
 
 #include <signal.h>
 
@@ -11,18 +12,23 @@ struct service_run {
     const struct service *service;
     void *self;
     struct loop_signal *terminate, *interrupt;
+    struct notify *notify;
 };
+
+static void stop(struct service_run *run, const char *signal_name)
+{
+    notify_stopping(run->notify);
+    run->service->stop(run->self, signal_name);
+}
 
 static void on_terminate(void *arg)
 {
-    struct service_run *run = arg;
-    run->service->stop(run->self, "SIGTERM");
+    stop(arg, "SIGTERM");
 }
 
 static void on_interrupt(void *arg)
 {
-    struct service_run *run = arg;
-    run->service->stop(run->self, "SIGINT");
+    stop(arg, "SIGINT");
 }
 
 static void on_stopped(void *arg)
@@ -39,10 +45,15 @@ static int start(struct service_run *run, struct error *err)
         return rc;
     run->terminate = loop_signal(rt->loop, SIGTERM, on_terminate, run);
     run->interrupt = loop_signal(rt->loop, SIGINT, on_interrupt, run);
-    if (run->terminate == NULL || run->interrupt == NULL)
+    run->notify = notify_create(rt->loop, run->service->status, run->self);
+    if (run->terminate == NULL || run->interrupt == NULL || run->notify == NULL)
         return error_set(err, BURROW_ENOMEM, "out of memory");
     rc = runtime_start(rt, err);
-    return rc == BURROW_OK ? run->service->start(run->self, err) : rc;
+    if (rc == BURROW_OK)
+        rc = run->service->start(run->self, err);
+    if (rc == BURROW_OK)
+        notify_ready(run->notify);
+    return rc;
 }
 
 int service_run(struct runtime *rt, const struct service *service)
@@ -63,6 +74,7 @@ int service_run(struct runtime *rt, const struct service *service)
     runtime_stop(rt, service->stop_ms);
     if (code == 0)
         log_at(&rt->log, BURROW_LOG_INFO, "stopped", burrow_int("code", 0));
+    notify_destroy(run.notify);
     service->destroy(run.self);
     return code;
 }

@@ -15,8 +15,9 @@ struct service {
                   struct error *err);
     int (*start)(void *self, struct error *err); /* all plugins have started */
     void (*stop)(void *self, const char *signal_name);
-    void (*destroy)(void *self); /* NULL is allowed */
-    uint64_t stop_ms;            /* for the plugins to stop */
+    void (*destroy)(void *self);                        /* NULL is allowed */
+    void (*status)(void *self, char *buf, size_t size); /* in a few words, for people */
+    uint64_t stop_ms;                                   /* for the plugins to stop */
 };
 
 /* Returns the exit code. */

@@ -215,3 +215,19 @@ void client_destroy(struct client *c)
     c->magic = 0;
     free(c);
 }
+
+void client_status(const struct client *c, char *buf, size_t size)
+{
+    static const char *const states[] = {
+        [CLIENT_IDLE] = "starting",
+        [CLIENT_WAITING] = "waiting to try again",
+        [CLIENT_RESOLVING] = "looking up the server",
+        [CLIENT_DIALING] = "connecting",
+        [CLIENT_REGISTERING] = "registering",
+        [CLIENT_CONNECTED] = "connected",
+        [CLIENT_STOPPING] = "stopping",
+    };
+    must_be(c, CLIENT_MAGIC);
+    snprintf(buf, size, "%s: %s, %llu streams", c->options->server_url, states[c->state],
+             (unsigned long long)c->stats.streams_active);
+}

@@ -43,5 +43,7 @@ int client_set_targets(struct client *client, const struct burrow_list *list, st
  * once. */
 void client_stop(struct client *client, const char *signal);
 void client_destroy(struct client *client);
+/* What it does now, in a few words for people. */
+void client_status(const struct client *client, char *buf, size_t size);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/object.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void on_sweep(void *arg)
@@ -167,4 +168,11 @@ void server_destroy(struct server *server)
     free(server->transports);
     server->magic = 0;
     free(server);
+}
+
+void server_status(const struct server *server, char *buf, size_t size)
+{
+    must_be(server, SERVER_MAGIC);
+    snprintf(buf, size, "%s%zu clients, %llu streams", server->stopping ? "stopping: " : "",
+             server->session_count, (unsigned long long)server->sessions_stats.streams_active);
 }

@@ -35,5 +35,7 @@ int server_start(struct server *server, struct error *err);
  * at once. */
 void server_stop(struct server *server, const char *signal);
 void server_destroy(struct server *server);
+/* What it does now, in a few words for people. */
+void server_status(const struct server *server, char *buf, size_t size);
 
 #endif
