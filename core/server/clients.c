@@ -175,7 +175,7 @@ void attachment_set_grants(struct attachment *a, struct grants *grants)
     if (a->record == NULL)
         return; /* it is leaving, and takes no streams */
     record_set_grants(a->record, grants);
-    session_set_max_streams(a->session, max_streams(a->record));
+    session_set_limits(a->session, max_streams(a->record), grants_bytes_per_second(grants));
     permit_say(a->record);
 }
 
@@ -287,6 +287,7 @@ static struct session *begin_session(struct attachment *a, struct burrow_link *l
         .heartbeat_ms = (uint64_t)o->heartbeat_interval,
         .timeout_ms = (uint64_t)o->heartbeat_timeout,
         .max_streams = max_streams(record),
+        .bytes_per_second = grants_bytes_per_second(record->grants),
         .stream_window_max = STREAM_WINDOW,
         .session_window_max = SESSION_WINDOW,
         .open_timeout_ms = OPEN_TIMEOUT_MS,

@@ -79,10 +79,12 @@ static void write_bridges(FILE *f, const struct server *s)
     counter(f, "burrow_bridge_connections_refused_total", t->bridge_refused,
             "Connections to bridges that were reset, since no client or no room was there.");
     head(f, "burrow_grant_refusals_total", "counter",
-         "Services, bridge ports and streams that a client's grants did not allow.");
+         "What clients' grants did not allow; bytes_per_second: how often something waited.");
     for (int grant = GRANT_SERVICES; grant <= GRANT_MAX_STREAMS; grant++)
         fprintf(f, "burrow_grant_refusals_total{grant=\"%s\"} %" PRIu64 "\n",
                 grant_name((enum grant)grant), t->grant_refused[grant]);
+    fprintf(f, "burrow_grant_refusals_total{grant=\"%s\"} %" PRIu64 "\n",
+            grant_name(GRANT_BYTES_PER_SECOND), s->sessions_stats.rate_waits);
     counter(f, "burrow_accept_pauses_total", s->guard.pauses,
             "Pauses of accepting for lack of descriptors or memory.");
     counter(f, "burrow_accept_shed_total", s->guard.shed,

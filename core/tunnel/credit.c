@@ -73,7 +73,7 @@ void credit_begin(struct stream *st, uint64_t window)
 {
     st->window = window;
     st->epoch_us = loop_clock_us(st->session->loop);
-    credit_add(st, window);
+    credit_add(st, rate_credit(st, window));
 }
 
 void credit_consumed(struct stream *st, uint64_t n)
@@ -84,6 +84,7 @@ void credit_consumed(struct stream *st, uint64_t n)
 
 void credit_finish(struct stream *st)
 {
+    rate_finished(st, st->limit - st->received);
     credit_sub(st->session, st->limit - st->consumed);
     st->limit = st->consumed;
     set_window(st, 0);
@@ -124,7 +125,7 @@ static void credit_adapt(struct stream *st)
 bool credit_renew(struct stream *st)
 {
     const struct session *s = st->session;
-    uint64_t outstanding = st->limit - st->consumed, share, target;
+    uint64_t outstanding = st->limit - st->consumed, share, target, given;
 
     if (st->fin_received || st->dead)
         return false;
@@ -134,6 +135,7 @@ bool credit_renew(struct stream *st)
     target = min_u64(st->window, max_u64(share, CREDIT_FLOOR));
     if (outstanding > target / 2)
         return false;
-    credit_add(st, target - outstanding);
-    return true;
+    given = rate_credit(st, target - outstanding);
+    credit_add(st, given);
+    return given > 0;
 }

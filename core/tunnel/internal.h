@@ -10,6 +10,7 @@
 
 #include "base/map.h"
 #include "base/object.h"
+#include "tunnel/rate.h"
 #include "tunnel/session.h"
 
 #include <stdlib.h>
@@ -50,11 +51,12 @@ struct stream {
     const struct stream_ops *ops; /* NULL: not taken yet, or nobody listens any more */
     void *end;
     UT_hash_handle by_id;
-    TAILQ_ENTRY(stream) ready_entry, touched_entry, window_entry, dead_entry;
+    TAILQ_ENTRY(stream) ready_entry, touched_entry, window_entry, dead_entry, rate_entry;
 
     bool local;    /* opened by this side */
     bool accepted; /* ACCEPT was sent or received */
     bool ready, touched, window_due, starved;
+    bool rate_waiting; /* in the line for credit, rate.c */
     bool grown;        /* its window is more than the small one */
     bool dead, tell;   /* ended; its end still has to hear so */
     uint32_t end_code; /* RESET_* or 0 */
@@ -135,6 +137,7 @@ struct session {
     uint64_t top_window;  /* the largest window since there are any such */
     uint64_t credit_out;  /* sum of limit - consumed */
 
+    struct rate *rate; /* NULL: no limit of speed */
     struct loop_task output_task;
     struct burrow_buf *control, *control_tail; /* frames that go before data */
     uint32_t refusals_waiting;
@@ -158,6 +161,8 @@ void session_arm(struct session *s); /* sets the timer to the next thing that is
 /* v2.c */
 /* Sends a PING to measure the round trip, at most five a second. */
 void session_measure(struct session *s);
+/* Gives the peer what credit the stream may have, and tells it. */
+void credit_tell(struct stream *st);
 
 /* receive.c */
 extern const struct link_events session_link_events;

@@ -132,6 +132,7 @@ static void pull(struct session *s, struct chain *out, size_t quantum)
     n = st->ops->read(st->end, credit < quantum ? (size_t)credit : quantum, &chain, &more);
     if (n > 0) {
         st->sent += (uint64_t)n;
+        rate_sent(s, (size_t)n);
         s->config.stats->bytes_out += (uint64_t)n;
         put_headers(st, chain, out);
     }
@@ -158,7 +159,7 @@ void output_task(void *arg)
 {
     struct session *s = arg;
     struct chain out = {NULL, NULL, 0};
-    size_t queued;
+    size_t queued, room;
 
     must_be(s, SESSION_MAGIC);
     receive_flush(s); /* what was held for streams accepted in this turn */
@@ -168,8 +169,9 @@ void output_task(void *arg)
     queued = link_queued(s->link);
     if (queued < CONTROL_WATERMARK)
         take_control(s, &out);
-    while (!s->over && s->ready_count > 0 && queued + out.bytes < LINK_WATERMARK)
-        pull(s, &out, quantum_for(s));
+    while (!s->over && s->ready_count > 0 && queued + out.bytes < LINK_WATERMARK &&
+           (room = rate_may_send(s)) > 0)
+        pull(s, &out, room < quantum_for(s) ? room : quantum_for(s));
     if (s->over)
         pool_put(loop_pool(s->loop), out.head);
     else if (out.head)

@@ -32,7 +32,7 @@ struct session *session_create(struct loop *loop, const struct log *log, struct 
     s->name = strdup(config->name ? config->name : "");
     s->gather = malloc(FRAME_MAX_CONTROL);
     s->timer = loop_timer_create(loop, session_tick, s);
-    if (!s->name || !s->gather || !s->timer) {
+    if (!s->name || !s->gather || !s->timer || rate_set(s, config->bytes_per_second) < 0) {
         loop_timer_destroy(s->timer);
         free(s->gather);
         free(s->name);
@@ -113,6 +113,7 @@ void session_destroy(struct session *s)
     loop_task_cancel(s->loop, &s->end_task);
     loop_task_cancel(s->loop, &s->output_task);
     loop_timer_destroy(s->timer);
+    rate_destroy(s);
     output_drop(s);
     free(s->rx);
     free(s->gather);
@@ -133,10 +134,14 @@ int session_send_control(struct session *s, const struct control *control)
     return link_send_control(s->link, FRAME_V2, control);
 }
 
-void session_set_max_streams(struct session *s, uint32_t max_streams)
+void session_set_limits(struct session *s, uint32_t max_streams, uint64_t bytes_per_second)
 {
     must_be(s, SESSION_MAGIC);
     s->config.max_streams = max_streams;
+    if (!s->over && bytes_per_second != s->config.bytes_per_second &&
+        rate_set(s, bytes_per_second) < 0)
+        session_fail(s, BURROW_CLOSE_INTERNAL, "internal", "out of memory");
+    s->config.bytes_per_second = bytes_per_second;
 }
 
 size_t session_stream_count(const struct session *s)

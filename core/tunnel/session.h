@@ -69,6 +69,7 @@ struct session_config {
     uint32_t stream_window_max;  /* 4 MiB */
     uint64_t session_window_max; /* 16 MiB of credit outstanding */
     uint64_t open_timeout_ms;    /* 10 s without ACCEPT: RESET 3 */
+    uint64_t bytes_per_second;   /* of all streams, in each direction; 0: no limit */
     struct budget *budget;       /* of the process, shared by sessions; never NULL */
     struct session_stats *stats; /* shared sums for metrics; never NULL */
     const char *name;            /* client id, for logs; copied */
@@ -83,6 +84,7 @@ struct budget {
 struct session_stats {
     uint64_t streams_active, streams_opened, bytes_in, bytes_out;
     uint64_t stream_ends[11];    /* by reset code, 0: in order */
+    uint64_t rate_waits;         /* times that something waited for bytes_per_second */
     uint64_t backpressure_drops; /* stays 0: nothing is ever dropped */
 };
 
@@ -98,8 +100,9 @@ void session_close(struct session *session, uint32_t close_code, const char *err
 /* Sends a CONTROL frame of version 2, ahead of what waits for its turn. What the peer does
  * not read must not pile up: with too much waiting the session ends (`flood`). */
 int session_send_control(struct session *session, const struct control *control);
-/* For streams that are opened from now on. */
-void session_set_max_streams(struct session *session, uint32_t max_streams);
+/* From now on: streams alive at once, for those that are opened anew; payload bytes a second,
+ * 0 for no limit. */
+void session_set_limits(struct session *session, uint32_t max_streams, uint64_t bytes_per_second);
 size_t session_stream_count(const struct session *session);
 uint64_t session_rtt_us(const struct session *session); /* 0: not measured yet */
 /* Feeds bytes that the owner of the link received behind the register frame. */

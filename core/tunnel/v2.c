@@ -323,16 +323,21 @@ static void v2_delivered(struct stream *st)
         stream_maybe_done(st);
 }
 
-static void v2_consumed(struct stream *st, size_t n)
+void credit_tell(struct stream *st)
 {
     struct session *s = st->session;
 
+    if (st->window_due || !credit_renew(st))
+        return;
+    st->window_due = true;
+    TAILQ_INSERT_TAIL(&s->window_due, st, window_entry);
+    output_schedule(s);
+}
+
+static void v2_consumed(struct stream *st, size_t n)
+{
     credit_consumed(st, n);
-    if (!st->window_due && credit_renew(st)) {
-        st->window_due = true;
-        TAILQ_INSERT_TAIL(&s->window_due, st, window_entry);
-        output_schedule(s);
-    }
+    credit_tell(st);
 }
 
 static void v2_finished(struct stream *st)
