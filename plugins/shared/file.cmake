@@ -1,0 +1,2 @@
+# plugin_file: small files read whole.
+burrow_plugin_library(plugin_file SOURCES file.c)

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A whole small file in memory, read with a bound and without waiting: what an operator names
+ * by mistake (a folder, a FIFO, a device, a huge file) is refused with a reason.
+ */
+#ifndef SHARED_FILE_H
+#define SHARED_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define FILE_WHY 160u
+
+/* Its bytes, and a NUL after them. All zero is allowed to file_free. */
+struct file_bytes {
+    char *data;
+    size_t len;
+};
+
+/*
+ * Reads the file. `trusted`: it decides who is let in, so one that everybody may write is
+ * refused. Returns 0, BURROW_ENOMEM, or BURROW_EINVAL with *why filled (`"PATH" …`).
+ */
+int file_read(const char *path, size_t max, bool trusted, struct file_bytes *ret,
+              char why[FILE_WHY]);
+/* Wipes and frees. */
+void file_free(struct file_bytes *bytes);
+
+#endif
