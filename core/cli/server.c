@@ -3,6 +3,7 @@
 #include "server/server.h"
 
 #include "cli/service.h"
+#include "config/known.h"
 
 #define STOP_MS 2000u
 
@@ -11,6 +12,22 @@ static bool has_certificate(const struct runtime *rt)
 {
     const char *const *cert = runtime_option(rt, "transport-tls", "tls-cert", BURROW_OPT_PATH);
     return cert == NULL || *cert != NULL;
+}
+
+/* The transports that --listen names are in use. */
+static int check_listen(const struct runtime *rt, const struct server_options *o, struct error *err)
+{
+    struct listen_item item;
+    for (size_t i = 0; i < o->listen.count; i++) {
+        if (listen_item_parse(o->listen.items[i], &item, err) != BURROW_OK)
+            return err->code;
+        if (!runtime_has(rt, item.transport) || known_kind(item.transport) != BURROW_KIND_TRANSPORT)
+            return error_set(err, BURROW_EINVAL,
+                             "--listen (BURROW_LISTEN): %s is no transport plugin in use; name it "
+                             "by --plugin, too",
+                             item.transport);
+    }
+    return BURROW_OK;
 }
 
 static int check(const struct runtime *rt, struct error *err)
@@ -41,11 +58,12 @@ static int check(const struct runtime *rt, struct error *err)
         return error_set(err, BURROW_EINVAL,
                          "--tls-addr (BURROW_TLS_ADDR): needs --tls-cert (BURROW_TLS_CERT) and "
                          "--tls-key (BURROW_TLS_KEY)");
-    if (o->tls_addr == NULL && !has_http)
+    if (o->tls_addr == NULL && !has_http && o->listen.count == 0)
         return error_set(err, BURROW_EINVAL,
-                         "nothing to listen at: use the plugin transport-ws, or transport-tls "
-                         "with --tls-addr (BURROW_TLS_ADDR)");
-    return server_options_check(o, err);
+                         "nothing to listen at: use the plugin transport-ws, transport-tls with "
+                         "--tls-addr (BURROW_TLS_ADDR), or another with --listen (BURROW_LISTEN)");
+    int rc = server_options_check(o, err);
+    return rc == BURROW_OK ? check_listen(rt, o, err) : rc;
 }
 
 static int create(struct runtime *rt, burrow_timer_fn *stopped, void *arg, void **ret_self,

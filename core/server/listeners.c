@@ -77,8 +77,7 @@ static int open_listen_item(struct server *server, const char *text, struct erro
     const struct link_transport *transport = transport_named(server, item.transport);
     if (transport == NULL)
         return error_set(err, BURROW_EINVAL,
-                         "--listen (BURROW_LISTEN): %s: the plugin is no transport in use; name it "
-                         "by --plugin, too",
+                         "--listen (BURROW_LISTEN): %s is no transport plugin in use",
                          item.transport);
     struct listener *l = next_free(server, BURROW_ROLE_MAIN);
     int rc = item.path != NULL
