@@ -216,10 +216,14 @@ int acceptor_open(struct acceptor *a, struct accept_guard *guard, const char *ho
     memset(a, 0, sizeof *a);
     a->fd = host[0] == '\0' ? listen_any(port) : listen_host(host, port, &why);
     if (a->fd < 0) {
+        int failure = why == NULL ? errno : EADDRNOTAVAIL; /* a name that is unknown */
         if (why == NULL)
-            why = strerror(errno);
+            why = strerror(failure);
         bool six = strchr(host, ':') != NULL;
-        return error_set(err, BURROW_EIO, "cannot listen at %s%s%s:%u: %s", six ? "[" : "", host,
+        int code = failure == EADDRINUSE ? BURROW_EAGAIN
+                   : is_passing(failure) ? BURROW_EIO
+                                         : BURROW_ENOMEM;
+        return error_set(err, code, "cannot listen at %s%s%s:%u: %s", six ? "[" : "", host,
                          six ? "]" : "", (unsigned)port, why);
     }
     struct sockaddr_storage ss;

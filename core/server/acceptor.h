@@ -53,7 +53,8 @@ void accept_guard_finish(struct accept_guard *guard); /* all acceptors are close
 
 /* Binds and listens. host "": any address, IPv6 and IPv4 on one socket where the machine has
  * both. A name is looked up here and now, IPv4 first. On failure err tells which address and
- * why, and the acceptor is closed. */
+ * why, and the acceptor is closed: BURROW_EAGAIN when the port is in use, BURROW_ENOMEM for
+ * lack of descriptors or memory, BURROW_EIO else. */
 int acceptor_open(struct acceptor *acceptor, struct accept_guard *guard, const char *host,
                   uint16_t port, acceptor_fn *fn, void *arg, struct error *err);
 /* The same at a Unix socket: its file is for owner and group. One that nobody listens at any

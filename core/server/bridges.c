@@ -34,7 +34,7 @@ static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
     struct attachment *a = b->record->attachment;
     server->stats.bridge_accepted++;
     if (a == NULL || !b->active) {
-        refuse(b, fd, "no client is there");
+        refuse(b, fd, a == NULL ? "no client is there" : "the client does not offer the service");
         return;
     }
     if (!attachment_may_open(a)) {
@@ -86,6 +86,8 @@ static void bridge_destroy(struct bridge *b)
     must_be(b, BRIDGE_MAGIC);
     TAILQ_REMOVE(&b->record->bridges, b, entry);
     b->record->bridge_count--;
+    if (b->acceptor.magic != 0)
+        ports_release(b->record->server, b->acceptor.local.port);
     acceptor_close(&b->acceptor);
     b->magic = 0;
     free(b);
@@ -111,15 +113,15 @@ static void drop_an_idle_one(struct client_record *record)
     }
 }
 
-static struct bridge *bridge_create(struct client_record *record, const char *name,
-                                    struct error *err)
+static struct bridge *bridge_create(struct client_record *record, const char *name, uint16_t port,
+                                    const char **ret_code, struct error *err)
 {
-    struct server *server = record->server;
-    const char *host = server->options->bridge_host;
+    const char *host = record->server->options->bridge_host;
     if (record->bridge_count >= CONTROL_MAX_SERVICES)
         drop_an_idle_one(record);
     struct bridge *b = calloc(1, sizeof *b);
     if (b == NULL) {
+        *ret_code = "limit";
         error_set(err, BURROW_ENOMEM, "out of memory");
         return NULL;
     }
@@ -131,12 +133,14 @@ static struct bridge *bridge_create(struct client_record *record, const char *na
     record->bridge_count++;
     if (host == NULL || host[0] == '\0')
         return b; /* bridges are off: the service is known, but nobody listens */
-    if (acceptor_open(&b->acceptor, &server->guard, host, 0, on_accepted, b, err) != BURROW_OK) {
+    if (ports_open(b, port, on_accepted, ret_code, err) != BURROW_OK) {
         bridge_destroy(b);
         return NULL;
     }
     return b;
 }
+
+/* ---- the services of a client ---- */
 
 static void refuse_service(struct client_record *record, struct control_service *answer,
                            const char *name, const char *code, const char *message)
@@ -148,30 +152,72 @@ static void refuse_service(struct client_record *record, struct control_service 
            burrow_str("reason", message));
 }
 
-static bool id_is_taken(const struct client_record *record, uint16_t id)
+static void say_withdrawn(const struct bridge *b)
 {
-    const struct bridge *b;
-    TAILQ_FOREACH(b, &record->bridges, entry)
-    {
-        if (b->active && b->service_id == id)
-            return true;
-    }
-    return false;
+    log_at(b->record->server->log, BURROW_LOG_INFO, "service_withdrawn",
+           burrow_str("client", b->record->id), burrow_str("service", b->name));
 }
 
-static void apply_one(struct client_record *record, const struct control_service *wanted,
+/* A port goes from one service of the client to another at once, unless the list that is
+ * being applied leaves it with the one that has it. */
+static void vacate(struct client_record *record, const struct control *offer, uint16_t port)
+{
+    struct bridge *b;
+    TAILQ_FOREACH(b, &record->bridges, entry)
+    {
+        if (!b->active && b->acceptor.magic != 0 && b->acceptor.local.port == port)
+            break;
+    }
+    if (b == NULL)
+        return;
+    for (size_t i = 0; i < offer->service_count; i++) {
+        const struct control_service *s = &offer->services[i];
+        if (strcmp(s->name, b->name) == 0 && (s->port == 0 || s->port == port))
+            return;
+    }
+    if (b->was_active)
+        say_withdrawn(b);
+    bridge_destroy(b);
+}
+
+static bool may_stay(const struct bridge *b, uint16_t wanted)
+{
+    const uint16_t port = b->acceptor.local.port;
+    if (b->acceptor.magic == 0)
+        return true; /* bridges are off */
+    if (!grants_allow_port(b->record->grants, port))
+        return false;
+    return wanted == 0 || (wanted == port && b->record->server->options->allow_client_ports);
+}
+
+/* The bridge of the name, at the wanted port if there is one. One at another port is left for
+ * the sweep to close, should the new port not be had. */
+static struct bridge *provide(struct client_record *record, const struct control *offer,
+                              const struct control_service *wanted, const char **ret_code,
+                              struct error *err)
+{
+    const bool may_ask = record->server->options->allow_client_ports;
+    struct bridge *old = bridges_find(record, wanted->name);
+    if (old != NULL && may_stay(old, wanted->port))
+        return old;
+    if (wanted->port != 0 && may_ask)
+        vacate(record, offer, wanted->port);
+    struct bridge *b = bridge_create(record, wanted->name, wanted->port, ret_code, err);
+    if (b != NULL && old != NULL) {
+        b->was_active = old->was_active;
+        bridge_destroy(old);
+    }
+    return b;
+}
+
+static void apply_one(struct client_record *record, const struct control *offer, size_t i,
                       struct control_service *answer)
 {
-    answer->id = wanted->id;
-    if (wanted->port != 0) {
-        refuse_service(record, answer, wanted->name, "not_allowed",
-                       "this server chooses the bridge ports itself");
-        return;
-    }
+    const struct control_service *wanted = &offer->services[i];
     struct bridge *b = bridges_find(record, wanted->name);
-    if ((b != NULL && b->active) || id_is_taken(record, wanted->id)) {
+    if (b != NULL && b->active) {
         refuse_service(record, answer, wanted->name, "not_allowed",
-                       "two services have the same name or id");
+                       "two services have the same name");
         return;
     }
     if (!permit_service(record, wanted->name)) {
@@ -180,15 +226,10 @@ static void apply_one(struct client_record *record, const struct control_service
         return;
     }
     struct error err = {0};
-    if (b == NULL)
-        b = bridge_create(record, wanted->name, &err);
+    const char *code = "internal";
+    b = provide(record, offer, wanted, &code, &err);
     if (b == NULL) {
-        refuse_service(record, answer, wanted->name, "internal", err.text);
-        return;
-    }
-    if (b->acceptor.magic != 0 && !permit_port(record, wanted->name, b->acceptor.local.port)) {
-        refuse_service(record, answer, wanted->name, "not_allowed",
-                       "the client's grants do not allow this bridge port");
+        refuse_service(record, answer, wanted->name, code, err.text);
         return;
     }
     b->active = true;
@@ -198,20 +239,105 @@ static void apply_one(struct client_record *record, const struct control_service
     snprintf(answer->bridge, sizeof answer->bridge, "%s", bridge_address(b, text));
 }
 
-void bridges_apply(struct client_record *record, const struct control *reg, struct control *ack)
+/* Within a session an id means one service. */
+static bool means_another(const struct client_record *record, const struct control_service *wanted)
+{
+    const struct bridge *b;
+    TAILQ_FOREACH(b, &record->bridges, entry)
+    {
+        if (b->active && b->service_id == wanted->id)
+            return strcmp(b->name, wanted->name) != 0;
+    }
+    return false;
+}
+
+void bridges_apply(struct client_record *record, const struct control *offer, struct control *ack)
 {
     bool done[CONTROL_MAX_SERVICES] = {false};
+    ack->service_count = offer->service_count;
+    for (size_t i = 0; i < offer->service_count; i++) {
+        ack->services[i].id = offer->services[i].id;
+        done[i] = means_another(record, &offer->services[i]);
+        if (done[i])
+            refuse_service(record, &ack->services[i], offer->services[i].name, "not_allowed",
+                           "the id stands for another service in this session");
+    }
+    struct bridge *b;
+    TAILQ_FOREACH(b, &record->bridges, entry)
+    b->was_active = b->active;
     bridges_deactivate(record);
     /* Those that exist first: only then is known which ones may go. */
-    for (size_t i = 0; i < reg->service_count; i++) {
-        done[i] = bridges_find(record, reg->services[i].name) != NULL;
-        if (done[i])
-            apply_one(record, &reg->services[i], &ack->services[i]);
+    for (size_t i = 0; i < offer->service_count; i++) {
+        if (done[i] || bridges_find(record, offer->services[i].name) == NULL)
+            continue;
+        apply_one(record, offer, i, &ack->services[i]);
+        done[i] = true;
     }
-    for (size_t i = 0; i < reg->service_count; i++)
+    for (size_t i = 0; i < offer->service_count; i++)
         if (!done[i])
-            apply_one(record, &reg->services[i], &ack->services[i]);
-    ack->service_count = reg->service_count;
+            apply_one(record, offer, i, &ack->services[i]);
+}
+
+void bridges_say(const struct client_record *record)
+{
+    const struct log *log = record->server->log;
+    const struct bridge *b;
+    char text[ADDRESS_TEXT];
+    TAILQ_FOREACH(b, &record->bridges, entry)
+    {
+        if (b->active && !b->was_active && b->acceptor.magic != 0)
+            log_at(log, BURROW_LOG_INFO, "bridge_listening", burrow_str("client", record->id),
+                   burrow_str("service", b->name), burrow_str("addr", bridge_address(b, text)));
+        else if (!b->active && b->was_active)
+            say_withdrawn(b);
+    }
+}
+
+/* Of what registries are told: it changes when one of the active services does. */
+static uint64_t digest(const struct client_record *record)
+{
+    uint64_t sum = 0;
+    const struct bridge *b;
+    TAILQ_FOREACH(b, &record->bridges, entry)
+    {
+        unsigned hash;
+        char text[sizeof b->name + sizeof b->target + 16];
+        int n = snprintf(text, sizeof text, "%u %s %s", b->acceptor.local.port, b->name, b->target);
+        HASH_JEN(text, n, hash);
+        if (b->active)
+            sum += hash;
+    }
+    return sum;
+}
+
+static bool is_flood(struct attachment *a)
+{
+    uint64_t second = loop_now_ms(a->server->loop) / 1000;
+    if (second != a->services_second)
+        a->services_in_second = 0;
+    a->services_second = second;
+    return ++a->services_in_second > SERVICES_A_SECOND;
+}
+
+void bridges_change(struct attachment *a, const struct control *offer)
+{
+    struct client_record *record = a->record;
+    if (is_flood(a)) {
+        session_close(a->session, BURROW_CLOSE_POLICY, "flood", "too many lists of services");
+        return;
+    }
+    struct control *ack = calloc(1, sizeof *ack);
+    if (ack == NULL)
+        return; /* the client keeps what it has */
+    uint64_t before = digest(record);
+    ack->type = CONTROL_SERVICES_ACK;
+    ack->serial = offer->serial;
+    bridges_apply(record, offer, ack);
+    bridges_say(record);
+    session_send_control(a->session, ack);
+    free(ack);
+    if (digest(record) != before)
+        registrations_publish(record);
 }
 
 void bridges_deactivate(struct client_record *record)

@@ -221,6 +221,8 @@ static void on_control(void *arg, const struct control *control)
         char reason[96];
         snprintf(reason, sizeof reason, "the client ended it: %s", control->code);
         session_close(a->session, BURROW_CLOSE_NORMAL, NULL, reason);
+    } else if (control->type == CONTROL_SERVICES && a->record != NULL) {
+        bridges_change(a, control);
     }
 }
 
@@ -333,13 +335,7 @@ static void say_connected(const struct attachment *a, const struct burrow_link *
            burrow_str("peer", address_format(link_peer(link), text)),
            burrow_str("transport", link_transport_name(link)), burrow_uint("protocol", 2),
            burrow_uint("resumed", resumed));
-    struct bridge *b;
-    TAILQ_FOREACH(b, &a->record->bridges, entry)
-    {
-        if (b->active && b->acceptor.fd >= 0 && b->acceptor.magic != 0)
-            log_at(log, BURROW_LOG_INFO, "bridge_listening", burrow_str("client", a->client_id),
-                   burrow_str("service", b->name), burrow_str("addr", bridge_address(b, text)));
-    }
+    bridges_say(a->record);
 }
 
 static int no_memory(const char **ret_code, const char **ret_message)

@@ -12,6 +12,7 @@
 #include "auth/ticket.h"
 #include "base/map.h"
 #include "server/acceptor.h"
+#include "server/options.h"
 #include "server/server.h"
 #include "tunnel/session.h"
 #include "wire/control.h"
@@ -30,6 +31,7 @@
 #define STREAM_WINDOW (4u << 20)
 #define SESSION_WINDOW (16u << 20)
 #define OPEN_TIMEOUT_MS 10000u
+#define SERVICES_A_SECOND 10u /* changes of one client's list; more is a flood */
 #define SESSION_ID_TEXT 32
 
 struct handshake;
@@ -79,6 +81,8 @@ struct server {
     size_t registrar_count;
 
     struct accept_guard guard;
+    struct port_range bridge_range;
+    uint8_t bridge_ports[(UINT16_MAX + 1) / 8]; /* a bit for each that a bridge has */
     struct listener listeners[MAX_LISTENERS];
     struct pending pending_main, pending_admin;
 
@@ -121,6 +125,8 @@ struct attachment {
     char client_id[CONTROL_MAX_CLIENT_ID + 1];
     char session_id[SESSION_ID_TEXT];
     char instance[CONTROL_INSTANCE];
+    uint64_t services_second; /* of the last `services` controls, and how many came in it */
+    uint32_t services_in_second;
 };
 
 /* What is known of a client id; it stays, with its bridges, for stale-service-age after the
@@ -177,14 +183,20 @@ struct bridge {
     TAILQ_ENTRY(bridge) entry;
     struct acceptor acceptor; /* closed when bridges are off */
     bool active;              /* the present session has the service */
+    bool was_active;          /* before the list that is being applied */
     uint16_t service_id;
     uint64_t idle_ms; /* since when it is not active */
     char name[64];
     char target[256];
 };
 
-/* Makes the record's bridges those of the registered services and fills ack's services. */
-void bridges_apply(struct client_record *record, const struct control *reg, struct control *ack);
+/* Makes the record's bridges those of the services that a register offers, and fills ack's
+ * services. */
+void bridges_apply(struct client_record *record, const struct control *offer, struct control *ack);
+/* A `services` control of an established session: applies it, answers, tells registries. */
+void bridges_change(struct attachment *attachment, const struct control *offer);
+/* Logs the bridges that are active and were not before the last list was applied. */
+void bridges_say(const struct client_record *record);
 void bridges_deactivate(struct client_record *record);
 /* Closes those that have not been active since before_ms. */
 void bridges_sweep(struct client_record *record, uint64_t before_ms);
@@ -202,6 +214,13 @@ bool permit_stream(const struct bridge *bridge);
 /* Tells the log what a client may do, if its grants limit it. */
 void permit_say(const struct client_record *record);
 void record_set_grants(struct client_record *record, struct grants *grants);
+
+/* ---- ports.c ---- */
+/* Opens the bridge's listener at the wanted port, 0 for the server's choice. On failure
+ * *ret_code is what the client is told, and err why. */
+int ports_open(struct bridge *bridge, uint16_t wanted, acceptor_fn *fn, const char **ret_code,
+               struct error *err);
+void ports_release(struct server *server, uint16_t port);
 
 /* ---- registrar.c ---- */
 int registrars_create(struct server *server);

@@ -28,6 +28,10 @@ const struct burrow_option server_option_table[] = {
         "let clients of the transport plugin NAME in at ADDRESS: HOST:PORT or unix:PATH"),
     BURROW_OPTION_STRING(S, bridge_host, "bridge-host", "127.0.0.1", "HOST", OPTION_EMPTY_IS_VALUE,
         NULL, "address that bridge listeners bind; an empty value turns bridges off"),
+    BURROW_OPTION_STRING(S, bridge_port_range, "bridge-port-range", NULL, "A-B", 0, NULL,
+        "ports for bridges; a client's service gets the same one again while it is free"),
+    BURROW_OPTION_BOOL(S, allow_client_ports, "allow-client-ports", "false", 0,
+        "let clients ask for a certain port of --bridge-port-range"),
     BURROW_OPTION_STRING(S, enable_client_api, "enable-client-api", "auto", "WHEN", 0,
         "auto|true|false",
         "who may ask /api/clients: local peers and holders of the API token, everyone, nobody"),
@@ -123,6 +127,50 @@ static int check_listen(const struct burrow_list *listen, struct error *err)
     return BURROW_OK;
 }
 
+/* The digits at *p, which is left behind them; 0: no port. */
+static uint16_t port_at(const char **p)
+{
+    unsigned port = 0;
+    size_t n = strspn(*p, "0123456789");
+    for (size_t i = 0; i < n && port <= UINT16_MAX; i++)
+        port = port * 10 + (unsigned)((*p)[i] - '0');
+    *p += n;
+    return port <= UINT16_MAX ? (uint16_t)port : 0;
+}
+
+int port_range_parse(const char *text, struct port_range *ret, struct error *err)
+{
+    struct port_range range = {0};
+    const char *p = text;
+    char quoted[320];
+    if (text != NULL) {
+        range.first = port_at(&p);
+        if (*p == '-') {
+            p++;
+            range.last = port_at(&p);
+        }
+        if (range.first == 0 || range.last < range.first || *p != '\0')
+            return error_set(err, BURROW_EINVAL,
+                             "--bridge-port-range (BURROW_BRIDGE_PORT_RANGE): %s is no range of "
+                             "ports; expected A-B with 1 <= A <= B <= 65535, such as 15000-15999",
+                             option_quote(text, quoted, sizeof quoted));
+    }
+    *ret = range;
+    return BURROW_OK;
+}
+
+static int check_ports(const struct server_options *options, struct error *err)
+{
+    struct port_range range;
+    int rc = port_range_parse(options->bridge_port_range, &range, err);
+    if (rc == BURROW_OK && options->allow_client_ports && range.first == 0)
+        rc = error_set(err, BURROW_EINVAL,
+                       "--allow-client-ports (BURROW_ALLOW_CLIENT_PORTS): needs "
+                       "--bridge-port-range (BURROW_BRIDGE_PORT_RANGE), the ports that clients "
+                       "may ask for");
+    return rc;
+}
+
 int server_options_check(const struct server_options *options, struct error *err)
 {
     int rc = check_address("server-addr", "BURROW_SERVER_ADDR", options->server_addr, err);
@@ -134,6 +182,8 @@ int server_options_check(const struct server_options *options, struct error *err
         rc = check_listen(&options->listen, err);
     if (rc == BURROW_OK)
         rc = check_bridge_host(options->bridge_host, err);
+    if (rc == BURROW_OK)
+        rc = check_ports(options, err);
     if (rc != BURROW_OK)
         return rc;
     if (options->heartbeat_timeout <= options->heartbeat_interval)

@@ -9,7 +9,9 @@
 struct server_options {
     const char *server_addr, *tls_addr, *admin_addr; /* tls, admin: NULL when unset */
     const char *bridge_host;                         /* "" or NULL: no bridges */
-    const char *enable_client_api;                   /* "auto", "true", "false" */
+    const char *bridge_port_range;                   /* "A-B", NULL when unset */
+    uint8_t allow_client_ports;
+    const char *enable_client_api; /* "auto", "true", "false" */
     struct burrow_secret api_token;
     int64_t heartbeat_interval, heartbeat_timeout; /* ms */
     int64_t sweep_interval, stale_service_age;     /* ms */
@@ -30,6 +32,13 @@ struct listen_item {
 int listen_item_parse(const char *text, struct listen_item *ret, struct error *err);
 
 extern const struct burrow_option server_option_table[];
+
+/* Ports, both ends included; first is 0 for none. */
+struct port_range {
+    uint16_t first, last;
+};
+/* "A-B" with 1 ≤ A ≤ B ≤ 65535; NULL is none. */
+int port_range_parse(const char *text, struct port_range *ret, struct error *err);
 
 /* Looks over what a table cannot say: addresses that parse, a timeout longer than the
  * interval. err has the form "--flag (BURROW_FLAG): …". */

@@ -106,13 +106,13 @@ static const struct bridge *choose_bridge(struct client_record *record, const ch
     char name[64];
     if (query_value(query, "service", name, sizeof name))
         return bridges_find(record, name);
-    const struct bridge *b;
+    const struct bridge *b, *first = NULL;
     TAILQ_FOREACH(b, &record->bridges, entry)
     {
-        if (b->active)
-            return b;
+        if (b->active && (first == NULL || b->service_id < first->service_id))
+            first = b;
     }
-    return NULL;
+    return first;
 }
 
 static void answer_bridge(struct server *server, const struct burrow_http *request, const char *id,

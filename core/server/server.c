@@ -89,6 +89,7 @@ int server_create(const struct server_config *config, struct server **ret, struc
     server->loop = config->loop;
     server->log = config->log;
     server->budget.limit = (uint64_t)config->options->buffer_limit;
+    port_range_parse(server->options->bridge_port_range, &server->bridge_range, NULL);
     TAILQ_INIT(&server->pending_main.list);
     TAILQ_INIT(&server->pending_admin.list);
     TAILQ_INIT(&server->gone);

@@ -121,7 +121,7 @@ static void an_address_in_use_is_named(void **state)
     struct error err = {0};
     assert_int_equal(acceptor_open(&second, &p->guard, "127.0.0.1", p->acceptor.local.port,
                                    on_accepted, p, &err),
-                     BURROW_EIO);
+                     BURROW_EAGAIN);
     assert_non_null(strstr(err.text, "127.0.0.1"));
     assert_non_null(strstr(err.text, "in use"));
     acceptor_close(&second); /* does no harm */
