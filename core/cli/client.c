@@ -16,7 +16,13 @@ static int check(const struct runtime *rt, struct error *err)
     if (rc != BURROW_OK)
         return rc;
     struct server_url url;
-    rc = server_url_parse(o->server_url, &url, err);
+    char host[256];
+    uint16_t port;
+    struct proxy_settings proxies;
+    struct proxy proxy;
+    proxy_settings_read(&proxies);
+    rc = client_way(o, &proxies, &url, host, &port, &proxy, err);
+    explicit_bzero(&proxy, sizeof proxy);
     for (size_t i = 0; rc == BURROW_OK && i < rt->plugin_count; i++) {
         const struct burrow_plugin *d = plugin_descriptor(rt->plugins[i]);
         const struct burrow_transport_ops *ops = d->ops;
@@ -36,7 +42,7 @@ static int check(const struct runtime *rt, struct error *err)
 static int create(struct runtime *rt, burrow_timer_fn *stopped, void *arg, void **ret_self,
                   struct error *err)
 {
-    const struct client_config config = {
+    struct client_config config = {
         .options = rt->options,
         .loop = rt->loop,
         .log = &rt->log,
@@ -45,8 +51,10 @@ static int create(struct runtime *rt, burrow_timer_fn *stopped, void *arg, void 
         .stopped = stopped,
         .arg = arg,
     };
+    proxy_settings_read(&config.proxies);
     struct client *client;
     int rc = client_create(&config, &client, err);
+    proxy_settings_wipe(&config.proxies);
     if (rc == BURROW_OK)
         *ret_self = client;
     return rc;

@@ -74,6 +74,9 @@ static void on_timer(void *arg)
     case CLIENT_WAITING:
         connect_begin(c);
         break;
+    case CLIENT_DIALING:
+        connect_timed_out(c);
+        break;
     case CLIENT_REGISTERING:
         connect_drop(c, "no answer");
         client_retry(c, BACKOFF_NETWORK, NULL, "the server did not answer the register in time");
@@ -112,6 +115,31 @@ static int find_transport(struct client *c, struct error *err)
     return BURROW_OK;
 }
 
+int client_way(const struct client_options *options, const struct proxy_settings *proxies,
+               struct server_url *ret_url, char ret_host[256], uint16_t *ret_port,
+               struct proxy *ret_proxy, struct error *err)
+{
+    struct server_url url;
+    struct proxy proxy;
+    char host[256];
+    int rc = server_url_parse(options->server_url, &url, err);
+    if (rc != BURROW_OK)
+        return rc;
+    uint16_t port = url.port;
+    snprintf(host, sizeof host, "%s", url.host);
+    if (options->connect_addr != NULL)
+        rc = connect_addr_parse(options->connect_addr, host, &port, err);
+    if (rc == BURROW_OK)
+        rc = proxy_choose(proxies, &url, host, port, &proxy, err);
+    if (rc != BURROW_OK)
+        return rc;
+    *ret_url = url;
+    *ret_proxy = proxy;
+    *ret_port = port;
+    memcpy(ret_host, host, sizeof host);
+    return BURROW_OK;
+}
+
 static int read_options(struct client *c, struct error *err)
 {
     const struct client_options *o = c->options;
@@ -120,11 +148,8 @@ static int read_options(struct client *c, struct error *err)
         return rc;
     rc = client_set_targets(c, &o->local_target, err);
     if (rc == BURROW_OK)
-        rc = server_url_parse(o->server_url, &c->url, err);
-    snprintf(c->connect_host, sizeof c->connect_host, "%s", c->url.host);
-    c->connect_port = c->url.port;
-    if (rc == BURROW_OK && o->connect_addr != NULL)
-        rc = connect_addr_parse(o->connect_addr, c->connect_host, &c->connect_port, err);
+        rc = client_way(o, &c->config.proxies, &c->url, c->connect_host, &c->connect_port,
+                        &c->proxy, err);
     c->token_source.literal = o->bearer_token;
     c->token_source.file = o->bearer_token_file;
     c->budget.limit = (uint64_t)o->buffer_limit;
@@ -211,6 +236,7 @@ void client_destroy(struct client *c)
     loop_timer_destroy(c->refresh);
     loop_timer_destroy(c->services_timer);
     token_free(c->token);
+    explicit_bzero(&c->proxy, sizeof c->proxy);
     free(c->targets);
     c->magic = 0;
     free(c);

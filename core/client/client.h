@@ -13,12 +13,14 @@
 #define CLIENT_CLIENT_H
 
 #include "client/options.h"
+#include "client/proxy.h"
 #include "plugin/plugin.h"
 
 struct client;
 
 struct client_config {
     const struct client_options *options;
+    struct proxy_settings proxies; /* its values are borrowed during client_create */
     struct loop *loop;
     const struct log *log;
     struct instance *const *instances; /* created, not bound; outlive the work of the client */
@@ -27,6 +29,12 @@ struct client_config {
     void (*stopped)(void *arg);
     void *arg;
 };
+
+/* Which way leads to the server: the URL taken apart, what is to be reached at the TCP level,
+ * and the proxy for it, if any. */
+int client_way(const struct client_options *options, const struct proxy_settings *proxies,
+               struct server_url *ret_url, char ret_host[256], uint16_t *ret_port,
+               struct proxy *ret_proxy, struct error *err);
 
 /* On failure err says what is wrong, for example that no transport speaks the URL's scheme. */
 int client_create(const struct client_config *config, struct client **ret, struct error *err);

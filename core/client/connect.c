@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One attempt to reach the server: token, look-up, each address in turn, register and its
- * answer. What fails ends in client_retry; what succeeds ends in session_begin.
+ * One attempt to reach the server: token, look-up, a TCP connection, through a proxy where one
+ * is configured, then the transport's handshake, register and its answer. An address that lets
+ * TCP in but fails the transport is left out, and the others are tried. What fails ends in
+ * client_retry; what succeeds ends in session_begin.
  */
 #include "client/internal.h"
 
@@ -16,13 +18,17 @@
 #error "BURROW_VERSION is set by the build"
 #endif
 
-static void dial_next(struct client *c, const char *why_not);
+static void dial_addresses(struct client *c, const char *why_not);
 
 void connect_drop(struct client *c, const char *why)
 {
     loop_timer_stop(c->timer);
     loop_resolve_cancel(c->lookup);
     c->lookup = NULL;
+    loop_connect_cancel(c->connecting);
+    c->connecting = NULL;
+    proxy_connect_cancel(c->proxying);
+    c->proxying = NULL;
     if (c->link != NULL)
         link_abandon(c->link, BURROW_CLOSE_NORMAL, why);
     c->link = NULL;
@@ -211,7 +217,7 @@ static void on_closed(void *arg, const struct burrow_close_info *info)
     if (info->code == BURROW_CLOSE_REFUSED)
         refused_by_http(c, info);
     else if (c->state == CLIENT_DIALING)
-        dial_next(c, info->reason);
+        dial_addresses(c, info->reason);
     else
         fail(c, BACKOFF_NETWORK, NULL, info->reason);
 }
@@ -221,42 +227,128 @@ static const struct link_events connect_events = {
 
 /* ---- dialling ---- */
 
+static bool has_proxy(const struct client *c)
+{
+    return c->proxy.host[0] != '\0';
+}
+
+/* A server behind a proxy is looked up by the proxy. */
+static const char *dialled_host(const struct client *c)
+{
+    return has_proxy(c) ? c->proxy.host : c->connect_host;
+}
+
 /* Told at every connect, since a warning at start is soon forgotten. */
 static void warn_of_clear_text(const struct client *c, const struct burrow_addr *addr)
 {
-    if (c->token != NULL && !c->url.encrypted && addr->family != 0 && !address_is_loopback(addr))
+    bool near = addr->family == 0 || address_is_loopback(addr);
+    if (c->token != NULL && !c->url.encrypted && (has_proxy(c) || !near))
         log_at(c->log, BURROW_LOG_WARN, "insecure",
                burrow_str("reason", "the bearer token and all data go over the network in clear "
                                     "text; use wss:// or tls://"),
                burrow_str("url", c->options->server_url));
 }
 
-/* Tries the next address; why_not: what became of the one before. */
-static void dial_next(struct client *c, const char *why_not)
+/* fd leads to the server. */
+static void dial_transport(struct client *c, int fd)
 {
-    while (c->addr_next < c->addr_count) {
-        const struct burrow_addr *addr = &c->addrs[c->addr_next++];
-        const struct burrow_dial dial = {
-            .size = sizeof dial,
-            .scheme = c->url.scheme,
-            .host = c->url.host,
-            .port = c->url.port,
-            .timeout_ms = DIAL_SERVER_MS,
-            .path = c->url.path,
-            .token = token_goes_in_register(c) ? NULL : c->token,
-            .addr = *addr,
-        };
-        char text[ADDRESS_TEXT];
-        c->state = CLIENT_DIALING;
+    const struct burrow_dial dial = {
+        .size = sizeof dial,
+        .fd = fd,
+        .scheme = c->url.scheme,
+        .host = c->url.host,
+        .port = c->url.port,
+        .timeout_ms = DIAL_SERVER_MS,
+        .path = c->url.path,
+        .token = token_goes_in_register(c) ? NULL : c->token,
+        .addr = c->addr,
+    };
+    loop_timer_stop(c->timer);
+    warn_of_clear_text(c, &c->addr);
+    c->link = link_dial(&c->transport, &dial, &connect_events, c);
+    if (c->link == NULL)
+        dial_addresses(c, "the transport could not dial");
+}
+
+static void on_proxied(void *arg, int fd, unsigned status, const char *reason)
+{
+    struct client *c = arg;
+    must_be(c, CLIENT_MAGIC);
+    c->proxying = NULL;
+    if (fd >= 0) {
+        dial_transport(c, fd);
+        return;
+    }
+    char text[300], code[32];
+    snprintf(text, sizeof text, "%s (%s)", reason, c->proxy.variable);
+    snprintf(code, sizeof code, "proxy_%u", status);
+    /* A gateway's 5xx tells of a server that is not there now; the rest is the proxy's own will. */
+    fail(c, status == 0 || status >= 500 ? BACKOFF_NETWORK : BACKOFF_REFUSED,
+         status != 0 ? code : NULL, text);
+}
+
+static void on_trying(void *arg, const struct burrow_addr *addr)
+{
+    struct client *c = arg;
+    char text[ADDRESS_TEXT];
+    if (has_proxy(c))
+        log_at(c->log, BURROW_LOG_INFO, "connecting", burrow_str("url", c->options->server_url),
+               burrow_str("addr", address_format(addr, text)), burrow_str("proxy", c->proxy.host));
+    else
         log_at(c->log, BURROW_LOG_INFO, "connecting", burrow_str("url", c->options->server_url),
                burrow_str("addr", address_format(addr, text)));
-        warn_of_clear_text(c, addr);
-        c->link = link_dial(&c->transport, &dial, &connect_events, c);
-        if (c->link != NULL)
-            return;
-        why_not = "the transport could not dial";
+}
+
+static void on_connected(void *arg, int fd, const struct burrow_addr *addr, int error)
+{
+    struct client *c = arg;
+    must_be(c, CLIENT_MAGIC);
+    c->connecting = NULL;
+    if (fd < 0) {
+        char reason[300];
+        snprintf(reason, sizeof reason, "%s%s%sconnect: %s", has_proxy(c) ? "proxy " : "",
+                 has_proxy(c) ? c->proxy.host : "", has_proxy(c) ? ": " : "", strerror(error));
+        fail(c, BACKOFF_NETWORK, NULL, reason);
+        return;
     }
-    fail(c, BACKOFF_NETWORK, NULL, why_not);
+    c->addr = *addr;
+    for (size_t i = 0, n = c->addr_count; i < n; i++)
+        if (memcmp(&c->addrs[i], addr, sizeof *addr) == 0) {
+            c->addrs[i] = c->addrs[--c->addr_count];
+            break;
+        }
+    if (!has_proxy(c)) {
+        dial_transport(c, fd);
+        return;
+    }
+    loop_timer_set(c->timer, DIAL_SERVER_MS);
+    c->proxying = proxy_connect(c->loop, fd, c->connect_host, c->connect_port,
+                                c->proxy.authorization, on_proxied, c);
+    if (c->proxying == NULL)
+        fail(c, BACKOFF_NETWORK, NULL, "out of memory");
+}
+
+static const struct loop_connect_events server_events = {.trying = on_trying, .done = on_connected};
+
+/* Tries the addresses that are left; why_not: what became of the one before. */
+static void dial_addresses(struct client *c, const char *why_not)
+{
+    if (c->addr_count == 0) {
+        fail(c, BACKOFF_NETWORK, NULL, why_not);
+        return;
+    }
+    c->state = CLIENT_DIALING;
+    loop_timer_set(c->timer, DIAL_SERVER_MS);
+    c->connecting = loop_connect(c->loop, c->addrs, c->addr_count, &server_events, c);
+    if (c->connecting == NULL)
+        fail(c, BACKOFF_NETWORK, NULL, "out of memory");
+}
+
+void connect_timed_out(struct client *c)
+{
+    fail(c, BACKOFF_NETWORK, NULL,
+         c->proxying != NULL ? "the proxy did not answer CONNECT in time"
+                             : "timed out: no connection");
 }
 
 static void on_resolved(void *arg, int result, const struct burrow_addr *addrs, size_t n,
@@ -267,15 +359,14 @@ static void on_resolved(void *arg, int result, const struct burrow_addr *addrs, 
     c->lookup = NULL;
     if (result < 0 || n == 0) {
         char reason[300];
-        snprintf(reason, sizeof reason, "%s: %s", c->connect_host,
+        snprintf(reason, sizeof reason, "%s: %s", dialled_host(c),
                  error != NULL ? error : "no address");
         fail(c, BACKOFF_NETWORK, NULL, reason);
         return;
     }
-    c->addr_count = n < MAX_ADDRESSES ? n : MAX_ADDRESSES;
-    c->addr_next = 0;
+    c->addr_count = n < CONNECT_MAX_ADDRESSES ? n : CONNECT_MAX_ADDRESSES;
     memcpy(c->addrs, addrs, c->addr_count * sizeof *addrs);
-    dial_next(c, "no address");
+    dial_addresses(c, "no address");
 }
 
 void connect_begin(struct client *c)
@@ -290,14 +381,16 @@ void connect_begin(struct client *c)
         return;
     }
     if (c->connect_host[0] == '\0') {
-        /* The transport dials by the path alone: one attempt, without an address. */
-        c->addr_count = 1;
-        c->addr_next = 0;
-        memset(c->addrs, 0, sizeof *c->addrs);
-        dial_next(c, "no address");
+        /* The transport connects by the path alone: one attempt, without an address. */
+        c->state = CLIENT_DIALING;
+        c->addr_count = 0;
+        c->addr = (struct burrow_addr){0};
+        on_trying(c, &c->addr);
+        dial_transport(c, -1);
         return;
     }
-    c->lookup = loop_resolve(c->loop, c->connect_host, c->connect_port, on_resolved, c);
+    c->lookup = loop_resolve(c->loop, dialled_host(c),
+                             has_proxy(c) ? c->proxy.port : c->connect_port, on_resolved, c);
     if (c->lookup == NULL)
         fail(c, BACKOFF_NETWORK, NULL, "out of memory");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connecting to a local target: name look-up off the loop, then each address in turn, all
- * within one deadline. Nothing else waits meanwhile.
+ * Connecting to a local target: name look-up off the loop, then its addresses (loop/connect.h),
+ * all within one deadline. Nothing else waits meanwhile.
  */
 #ifndef CLIENT_DIAL_TARGET_H
 #define CLIENT_DIAL_TARGET_H

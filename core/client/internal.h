@@ -9,9 +9,11 @@
 
 #include "client/backoff.h"
 #include "client/client.h"
+#include "client/proxy_connect.h"
 #include "client/target.h"
 #include "client/token.h"
 #include "client/url.h"
+#include "loop/connect.h"
 #include "tunnel/session.h"
 #include "wire/control.h"
 
@@ -19,8 +21,7 @@
 #include <sys/queue.h>
 
 #define CLIENT_MAGIC 0x434c4930u
-#define MAX_ADDRESSES 8u
-#define DIAL_SERVER_MS 10000u /* per address: connect, TLS and upgrade */
+#define DIAL_SERVER_MS 10000u /* each: TCP, the proxy's answer, TLS and upgrade */
 #define REGISTER_MS 10000u    /* until register_ack */
 #define SMALL_WINDOW 16384u
 #define STREAM_WINDOW (4u << 20)
@@ -35,7 +36,7 @@ enum client_state {
     CLIENT_IDLE,
     CLIENT_WAITING,     /* for the next attempt */
     CLIENT_RESOLVING,   /* the server's name */
-    CLIENT_DIALING,     /* one address after the other */
+    CLIENT_DIALING,     /* TCP, proxy, the transport's handshake */
     CLIENT_REGISTERING, /* register is sent, register_ack is not here */
     CLIENT_CONNECTED,
     CLIENT_STOPPING,
@@ -55,6 +56,7 @@ struct client {
     struct server_url url;
     char connect_host[256];
     uint16_t connect_port;
+    struct proxy proxy;
     struct target *targets;
     size_t target_count;
     uint16_t last_service_id; /* the highest that was given to a target */
@@ -66,11 +68,14 @@ struct client {
     struct link_transport transport;
     char instance[CONTROL_INSTANCE];
 
-    struct loop_timer *timer;   /* the pause, register_ack, the end of stopping */
+    struct loop_timer *timer;   /* the pause, the dial, register_ack, the end of stopping */
     struct loop_timer *refresh; /* look for a newer token */
     struct loop_lookup *lookup;
-    struct burrow_addr addrs[MAX_ADDRESSES];
-    size_t addr_count, addr_next;
+    struct burrow_addr addrs[CONNECT_MAX_ADDRESSES]; /* still to be tried */
+    size_t addr_count;
+    struct burrow_addr addr; /* that let us in */
+    struct loop_connect *connecting;
+    struct proxy_connect *proxying;
     char *token; /* of this attempt or session */
     struct burrow_link *link;
     struct frame_parser parser;
@@ -100,6 +105,8 @@ enum backoff_cause client_cause(const struct client *c, const char *code);
 
 /* ---- connect.c ---- */
 void connect_begin(struct client *c);
+/* TCP or the proxy took too long. */
+void connect_timed_out(struct client *c);
 /* Gives up what is under way, without a word. */
 void connect_drop(struct client *c, const char *why);
 

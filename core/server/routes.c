@@ -5,7 +5,7 @@
  */
 #include "server/routes.h"
 
-#include "base/object.h"
+#include "base/percent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,17 +57,6 @@ static uint32_t api_policy(const struct server_options *o, const struct burrow_h
     return has_token ? 401 : 404;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* The value of `name` in a query, percent-decoded; false when it is not there or does not
  * fit. */
 static bool query_value(const char *query, const char *name, char *ret, size_t size)
@@ -80,21 +69,10 @@ static bool query_value(const char *query, const char *name, char *ret, size_t s
             p = end;
             continue;
         }
-        size_t n = 0;
-        for (p += name_len + 1; p < end; p++) {
-            char c = *p == '+' ? ' ' : *p;
-            if (c == '%') {
-                int high = end - p > 2 ? hex_digit(p[1]) : -1,
-                    low = high < 0 ? -1 : hex_digit(p[2]);
-                if (low < 0 || high * 16 + low == 0)
-                    return false;
-                c = (char)(high * 16 + low);
-                p += 2;
-            }
-            if (n + 1 >= size)
-                return false;
-            ret[n++] = c;
-        }
+        p += name_len + 1;
+        ssize_t n = percent_decode(p, (size_t)(end - p), true, ret, size - 1);
+        if (n < 0 || memchr(ret, '\0', (size_t)n) != NULL)
+            return false;
         ret[n] = '\0';
         return true;
     }

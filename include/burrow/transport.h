@@ -2,8 +2,9 @@
 /*
  * Transport plugins: carry the frames of a session over a connection.
  *
- * The host owns the listening sockets and the name look-ups: a transport is handed
- * accepted descriptors, or one concrete address to dial. Life of an incoming connection:
+ * The host owns the listening sockets, the name look-ups and the way to a server, which may
+ * lead through a proxy: a transport is handed accepted or connected descriptors. Life of an
+ * incoming connection:
  *
  *   ops->accept → [host->authenticate → ops->admit] → host->accepted →
  *   {host->data … host->batch_end, ops->send, ops->flush …} → host->closed
@@ -84,19 +85,21 @@ struct burrow_accept {
     struct burrow_addr peer, local;
 };
 
-/* One attempt to reach a server at one address. */
+/* One attempt to reach a server, by a connected, non-blocking socket. The transport owns fd
+ * from the call on, also when dial fails. */
 struct burrow_dial {
     uint32_t size;
-    uint32_t reserved;
+    int32_t fd;
     const char *scheme; /* one of ops->schemes: "ws", "tls", or a plugin's own */
     const char *host;   /* of the URL: Host header, SNI and certificate name; no brackets;
                            "" in x:///PATH */
     uint16_t port;      /* of the URL */
     uint16_t reserved2;
-    uint32_t timeout_ms;     /* connect, TLS and upgrade together */
+    uint32_t timeout_ms;     /* TLS and upgrade together */
     const char *path;        /* "/ws", with query if any; "" for schemes without paths */
     const char *token;       /* for the Authorization header; NULL: none is sent */
-    struct burrow_addr addr; /* where to connect; family 0: by path alone (x:///PATH) */
+    struct burrow_addr addr; /* what fd is connected to: the server, or a proxy; family 0
+                                and fd -1: connect by path alone (x:///PATH) */
 };
 
 #define BURROW_HTTP_TRUSTED_PEER 1u /* loopback peer that sent no forwarding header */

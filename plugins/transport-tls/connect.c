@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a connection comes about: an accepted descriptor or a dialled address, then the TLS
+ * How a connection comes about: an accepted or a connected descriptor, then the TLS
  * handshake without blocking, under one deadline, then the check that both sides mean
  * burrow/2. What a stranger did wrong goes to the host with `closed`, which logs it.
  */
 #include "transport.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <openssl/err.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -64,28 +63,12 @@ static void handshake(struct conn *conn)
     handshake_failed(conn, code, reason);
 }
 
-static void connect_done(struct conn *conn)
-{
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-        error = errno;
-    if (error != 0) {
-        conn_over(conn, BURROW_CLOSE_UNREACHABLE, strerror(error));
-        return;
-    }
-    conn->stage = STAGE_HANDSHAKE;
-    handshake(conn);
-}
-
 static void on_ready(void *arg, int events)
 {
     (void)events;
     struct conn *conn = (struct conn *)arg;
     must(conn != NULL && conn->magic == CONN_MAGIC);
-    if (conn->stage == STAGE_CONNECT)
-        connect_done(conn);
-    else if (conn->stage == STAGE_HANDSHAKE)
+    if (conn->stage == STAGE_HANDSHAKE)
         handshake(conn);
     else if (conn->stage == STAGE_OVER)
         conn_finish(conn);
@@ -97,10 +80,7 @@ static void on_deadline(void *arg)
     must(conn != NULL && conn->magic == CONN_MAGIC);
     conn->timer = NULL;
     char reason[TLS_REASON];
-    if (conn->stage == STAGE_CONNECT) {
-        snprintf(reason, sizeof reason, "no connection within %u ms", (unsigned)conn->timeout_ms);
-        conn_over(conn, BURROW_CLOSE_UNREACHABLE, reason);
-    } else if (conn->stage == STAGE_HANDSHAKE) {
+    if (conn->stage == STAGE_HANDSHAKE) {
         snprintf(reason, sizeof reason, "no TLS handshake within %u ms",
                  (unsigned)conn->timeout_ms);
         handshake_failed(conn, BURROW_CLOSE_TLS, reason);
@@ -172,26 +152,6 @@ int conn_accept(void *self, const struct burrow_accept *accept, struct burrow_li
     return BURROW_OK;
 }
 
-static socklen_t to_sockaddr(const struct burrow_addr *addr, struct sockaddr_storage *ret)
-{
-    memset(ret, 0, sizeof *ret);
-    if (addr->family == 4) {
-        struct sockaddr_in *in = (struct sockaddr_in *)(void *)ret;
-        in->sin_family = AF_INET;
-        in->sin_port = htons(addr->port);
-        memcpy(&in->sin_addr, addr->bytes, 4);
-        return sizeof *in;
-    }
-    if (addr->family != 6)
-        return 0;
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)ret;
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(addr->port);
-    in6->sin6_scope_id = addr->scope;
-    memcpy(&in6->sin6_addr, addr->bytes, 16);
-    return sizeof *in6;
-}
-
 /* Readies ssl for the server: name, verification, and the session of last time. */
 static int prepare_client(struct conn *conn, const struct burrow_dial *dial)
 {
@@ -215,20 +175,18 @@ static int prepare_client(struct conn *conn, const struct burrow_dial *dial)
 int conn_dial(void *self, const struct burrow_dial *dial, struct burrow_link *link, void **ret_conn)
 {
     struct transport *transport = transport_of(self);
-    struct sockaddr_storage addr;
-    socklen_t size = to_sockaddr(&dial->addr, &addr);
-    if (strcmp(dial->scheme, "tls") != 0 || size == 0 || transport->stopping ||
-        strlen(dial->host) >= HOST_SIZE)
+    if (strcmp(dial->scheme, "tls") != 0 || transport->stopping || dial->fd < 0 ||
+        strlen(dial->host) >= HOST_SIZE) {
+        if (dial->fd >= 0)
+            close(dial->fd);
         return BURROW_EINVAL;
-    int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return BURROW_EIO;
+    }
     struct conn *conn;
     uint32_t timeout_ms = dial->timeout_ms > 0 ? dial->timeout_ms : HANDSHAKE_MS;
-    int r = conn_create(transport, link, fd, transport->client, 0, timeout_ms, &conn);
+    int r =
+        conn_create(transport, link, dial->fd, transport->client, BURROW_WRITE, timeout_ms, &conn);
     if (r < 0)
         return r;
-    conn->stage = STAGE_CONNECT;
     r = prepare_client(conn, dial);
     if (r < 0) {
         conn_discard(conn);
@@ -237,10 +195,6 @@ int conn_dial(void *self, const struct burrow_dial *dial, struct burrow_link *li
     if (transport->skip_verify)
         burrow_log(transport->host, BURROW_LOG_WARN,
                    "the certificate of %s is not verified (--tls-skip-verify)", conn->host);
-    if (connect(fd, (const struct sockaddr *)&addr, size) != 0 && errno != EINPROGRESS)
-        conn_over(conn, BURROW_CLOSE_UNREACHABLE, strerror(errno));
-    else if (transport->host->rewatch(conn->watch, BURROW_WRITE) != BURROW_OK)
-        conn_over(conn, BURROW_CLOSE_INTERNAL, "out of memory");
     *ret_conn = conn;
     return BURROW_OK;
 }

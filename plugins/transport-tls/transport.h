@@ -43,7 +43,6 @@ struct transport {
 };
 
 enum stage {
-    STAGE_CONNECT,   /* dialled, TCP is under way */
     STAGE_HANDSHAKE, /* TLS is under way */
     STAGE_OPEN,
     STAGE_FAREWELL, /* closed by the host: the rest is being sent */
@@ -59,7 +58,7 @@ struct conn {
     int fd;
     SSL *ssl;
     struct pipe *pipe; /* from STAGE_OPEN on */
-    /* Drives connect and handshake; then it is paused until it is fed, to bring `closed` on a
+    /* Drives the handshake; then it is paused until it is fed, to bring `closed` on a
      * turn of its own without an allocation that could fail. */
     struct burrow_watch *watch;
     struct burrow_timer *timer; /* deadline of the handshake or of the farewell */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dialling: TCP connect to the address that the host resolved, TLS with the URL's name, the
- * request, and the server's response.
+ * Dialling, from the socket that the host has connected: TLS with the URL's name, the request,
+ * and the server's response.
  *
  * This side does not use libwebsockets: version 4.1.6 reads a response in large pieces and keeps
  * what follows the head to itself, so that the body of a refusal, which names its code, and a
@@ -12,16 +12,14 @@
 #include "ws.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <tls_reason.h>
 #include <unistd.h>
 
-enum dial_stage { DIAL_CONNECT, DIAL_TLS, DIAL_HEAD, DIAL_BODY };
+enum dial_stage { DIAL_BEGIN, DIAL_TLS, DIAL_HEAD, DIAL_BODY };
 
 struct ws_dialing {
     enum dial_stage stage;
@@ -131,7 +129,7 @@ void ws_client_ended(struct ws_conn *conn, uint32_t code, const char *reason)
         ws_doom(conn, code, "%s", reason);
 }
 
-/* ---- connect and TLS ------------------------------------------------------------------- */
+/* ---- TLS and the request --------------------------------------------------------------- */
 
 /* The socket is ready for the request. */
 static void send_request(struct ws_conn *conn)
@@ -176,16 +174,8 @@ static int begin_tls(struct ws_conn *conn)
     return tls_client_name(conn->ssl, conn->dialing->host);
 }
 
-static void step_connect(struct ws_conn *conn)
+static void step_begin(struct ws_conn *conn)
 {
-    int error = 0;
-    socklen_t len = sizeof error;
-    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-        error = errno;
-    if (error != 0) {
-        ws_doom(conn, BURROW_CLOSE_UNREACHABLE, "connect: %s", strerror(error));
-        return;
-    }
     if (conn->dialing->host == NULL) {
         send_request(conn);
     } else if (begin_tls(conn) < 0) {
@@ -205,8 +195,8 @@ static void on_ready(void *arg, int events)
         (void)conn->self->host->rewatch(conn->dialing->watch, 0); /* closed is on its way */
         return;
     }
-    if (conn->dialing->stage == DIAL_CONNECT)
-        step_connect(conn);
+    if (conn->dialing->stage == DIAL_BEGIN)
+        step_begin(conn);
     else
         step_tls(conn);
 }
@@ -215,7 +205,7 @@ static void on_late(void *arg)
 {
     struct ws_conn *conn = (struct ws_conn *)arg;
     static const char *const waiting_for[] = {
-        [DIAL_CONNECT] = "connect", [DIAL_TLS] = "TLS handshake", [DIAL_HEAD] = "response"};
+        [DIAL_BEGIN] = "turn", [DIAL_TLS] = "TLS handshake", [DIAL_HEAD] = "response"};
     conn->timer = NULL;
     if (conn->dialing->stage == DIAL_BODY)
         refused(conn);
@@ -225,34 +215,6 @@ static void on_late(void *arg)
 }
 
 /* ---- dial ------------------------------------------------------------------------------ */
-
-static int open_socket(struct ws_conn *conn, const struct burrow_addr *addr)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in four;
-        struct sockaddr_in6 six;
-    } to;
-    socklen_t len = addr->family == 6 ? sizeof to.six : sizeof to.four;
-    memset(&to, 0, sizeof to);
-    if (addr->family == 6) {
-        to.six.sin6_family = AF_INET6;
-        to.six.sin6_port = htons(addr->port);
-        to.six.sin6_scope_id = addr->scope;
-        memcpy(&to.six.sin6_addr, addr->bytes, 16);
-    } else {
-        to.four.sin_family = AF_INET;
-        to.four.sin_port = htons(addr->port);
-        memcpy(&to.four.sin_addr, addr->bytes, 4);
-    }
-    conn->fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (conn->fd < 0)
-        return BURROW_EIO;
-    /* An error at once is told like one that comes later: by the watch. */
-    if (connect(conn->fd, &to.any, len) < 0 && errno != EINPROGRESS)
-        ws_doom(conn, BURROW_CLOSE_UNREACHABLE, "connect: %s", strerror(errno));
-    return BURROW_OK;
-}
 
 static int ensure_dial_tls(struct ws_instance *self)
 {
@@ -285,30 +247,29 @@ int ws_client_dial(struct ws_instance *self, const struct burrow_dial *dial,
                    struct burrow_link *link, void **ret_conn)
 {
     bool tls = strcmp(dial->scheme, "wss") == 0;
-    if (self->stopping)
-        return BURROW_EAGAIN;
-    int r = tls ? ensure_dial_tls(self) : BURROW_OK;
-    if (r < 0)
-        return r;
-    struct ws_conn *conn = ws_conn_new(self, link);
-    if (conn == NULL)
-        return BURROW_ENOMEM;
+    if (dial->fd < 0)
+        return BURROW_EINVAL;
+    int r = self->stopping ? BURROW_EAGAIN : tls ? ensure_dial_tls(self) : BURROW_OK;
+    struct ws_conn *conn = r == BURROW_OK ? ws_conn_new(self, link) : NULL;
+    if (conn == NULL) {
+        close(dial->fd);
+        return r == BURROW_OK ? BURROW_ENOMEM : r;
+    }
     conn->client = 1;
     conn->state = WS_DIALING;
+    conn->fd = dial->fd;
     conn->dialing = (struct ws_dialing *)calloc(1, sizeof *conn->dialing);
     r = BURROW_ENOMEM;
     if (conn->dialing == NULL || (tls && (conn->dialing->host = strdup(dial->host)) == NULL) ||
-        (r = make_request(conn->dialing, dial, tls)) < 0 ||
-        (r = open_socket(conn, &dial->addr)) < 0)
+        (r = make_request(conn->dialing, dial, tls)) < 0)
         goto failed;
+    /* The socket is writable: the work begins on the next turn, and so does what may fail. */
     r = BURROW_ENOMEM;
-    if (conn->state == WS_DIALING) {
-        conn->dialing->watch =
-            self->host->watch(self->host->self, conn->fd, BURROW_WRITE, on_ready, conn);
-        ws_timer(conn, dial->timeout_ms, on_late);
-        if (conn->dialing->watch == NULL || conn->timer == NULL)
-            goto failed;
-    }
+    conn->dialing->watch =
+        self->host->watch(self->host->self, conn->fd, BURROW_WRITE, on_ready, conn);
+    ws_timer(conn, dial->timeout_ms, on_late);
+    if (conn->dialing->watch == NULL || conn->timer == NULL)
+        goto failed;
     if (tls && self->config.tls.skip_verify)
         burrow_log(self->host, BURROW_LOG_WARN,
                    "tls-skip-verify is set: the certificate of %s is not verified", dial->host);

@@ -2,9 +2,12 @@
 /* The host's side of links, see fake_link.h. */
 #include "fake_link.h"
 
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define CANARY 0x5aU
 #define OUTSIDE "events of a link are never called from inside an op"
@@ -229,11 +232,39 @@ int fake_link_accept(struct burrow_link *link, struct fake_transport *transport,
     return r;
 }
 
+/* A socket connected to a listener of the test's, as the host makes it. */
+static int connected_fd(const struct burrow_addr *addr)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } to;
+    memset(&to, 0, sizeof to);
+    if (addr->family == 6) {
+        to.six.sin6_family = AF_INET6;
+        to.six.sin6_port = htons(addr->port);
+        memcpy(&to.six.sin6_addr, addr->bytes, 16);
+    } else {
+        to.four.sin_family = AF_INET;
+        to.four.sin_port = htons(addr->port);
+        memcpy(&to.four.sin_addr, addr->bytes, 4);
+    }
+    int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fake_must(fd >= 0 &&
+                  connect(fd, &to.any, addr->family == 6 ? sizeof to.six : sizeof to.four) == 0 &&
+                  fcntl(fd, F_SETFL, O_NONBLOCK) == 0,
+              "somebody listens where the test dials");
+    return fd;
+}
+
 int fake_link_dial(struct burrow_link *link, struct fake_transport *transport,
                    const struct burrow_dial *dial)
 {
+    struct burrow_dial connected = *dial;
+    connected.fd = dial->addr.family != 0 ? connected_fd(&dial->addr) : -1;
     begin(link, transport);
-    int r = transport->ops->dial(transport->self, dial, link, &link->conn);
+    int r = transport->ops->dial(transport->self, &connected, link, &link->conn);
     link->in_op = false;
     return r;
 }

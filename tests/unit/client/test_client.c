@@ -12,6 +12,7 @@
 #include "fake_loop.h"
 #include "recorder.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,9 @@ struct rig {
     struct client_options options;
     struct client *client;
     unsigned stopped;
-    char file[64];
+    char file[64], url[64];
+    int listener;
+    uint16_t port;
 };
 
 static const char *const TARGETS[] = {"127.0.0.1:9"};
@@ -34,10 +37,19 @@ static int setup(void **state)
     static struct rig rig;
     memset(&rig, 0, sizeof rig);
     rig.loop = loop_create();
+    /* TCP is real: whoever listens at all addresses of loopback lets the client in. */
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    socklen_t len = sizeof any;
+    rig.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(rig.listener, (struct sockaddr *)(void *)&any, len), 0);
+    assert_int_equal(listen(rig.listener, 64), 0);
+    assert_int_equal(getsockname(rig.listener, (struct sockaddr *)(void *)&any, &len), 0);
+    rig.port = ntohs(any.sin_port);
+    snprintf(rig.url, sizeof rig.url, "ws://server.test:%u/ws", (unsigned)rig.port);
     log_init(&rig.log, STDERR_FILENO, BURROW_LOG_ERROR + 1, LOG_LOGFMT);
     recorder_init(&rig.recorder, "transport-ws");
     rig.options = (struct client_options){
-        .server_url = "ws://server.test:80/ws",
+        .server_url = rig.url,
         .client_id = "pg",
         .local_target = {.items = TARGETS, .count = 1},
         .bearer_token = {(const uint8_t *)"abc", 3},
@@ -48,8 +60,8 @@ static int setup(void **state)
         .buffer_limit = 1 << 20,
     };
     struct burrow_addr addrs[2];
-    assert_int_equal(address_parse_literal("192.0.2.1", 0, &addrs[0]), 0);
-    assert_int_equal(address_parse_literal("192.0.2.2", 0, &addrs[1]), 0);
+    assert_int_equal(address_parse_literal("127.0.0.1", 0, &addrs[0]), 0);
+    assert_int_equal(address_parse_literal("127.0.0.2", 0, &addrs[1]), 0);
     fake_loop_add_host(rig.loop, "server.test", addrs, 2);
     *state = &rig;
     return 0;
@@ -70,6 +82,7 @@ static int teardown(void **state)
     recorder_finish(&rig->recorder);
     assert_int_equal(fake_loop_timer_count(rig->loop), 0);
     loop_destroy(rig->loop);
+    close(rig->listener);
     if (rig->file[0] != '\0')
         unlink(rig->file);
     return 0;
@@ -171,7 +184,7 @@ static void the_token_goes_by_the_header_where_there_is_one(void **state)
 static void the_token_goes_by_the_register_frame_over_raw_tls(void **state)
 {
     struct rig *rig = *state;
-    rig->options.server_url = "tls://server.test:80";
+    snprintf(rig->url, sizeof rig->url, "tls://server.test:%u", (unsigned)rig->port);
     rig->recorder.ops.flags = 0;
     start(rig);
     assert_string_equal(rig->recorder.conns->token, "");
@@ -220,13 +233,15 @@ static void each_address_is_tried_in_turn(void **state)
     struct rig *rig = *state;
     start(rig);
     assert_int_equal(rig->recorder.conns->addr.bytes[3], 1);
-    recorder_closed(rig->recorder.conns, BURROW_CLOSE_UNREACHABLE, 0, 0, "no route");
+    recorder_closed(rig->recorder.conns, BURROW_CLOSE_UNREACHABLE, 0, 0, "no TLS");
+    fake_loop_settle(rig->loop);
     assert_int_equal(rig->recorder.count, 2);
     assert_int_equal(rig->recorder.conns->addr.bytes[3], 2);
     recorder_closed(rig->recorder.conns, BURROW_CLOSE_UNREACHABLE, 0, 0, "no route");
     settle(rig);
     assert_int_equal(rig->client->state, CLIENT_WAITING);
     fake_loop_advance(rig->loop, 1000);
+    fake_loop_settle(rig->loop);
     assert_int_equal(rig->recorder.count, 3);
 }
 

@@ -83,6 +83,7 @@ static int op_dial(void *self, const struct burrow_dial *dial, struct burrow_lin
                    void **ret_conn)
 {
     struct recorder *r = self;
+    close(dial->fd);
     if (r->refuse)
         return BURROW_EIO;
     struct recorder_conn *c = add(r, link, ret_conn);

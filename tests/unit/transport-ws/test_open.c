@@ -123,24 +123,6 @@ static void closing_while_the_host_judges_is_orderly(void **state)
     fake_link_finish(&server);
 }
 
-static void a_dial_to_a_closed_port_is_unreachable(void **state)
-{
-    struct rig *rig = (struct rig *)*state;
-    struct burrow_link client = {0};
-    struct burrow_dial dial = rig_dial(rig);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* bound, not listening */
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof addr;
-    assert_int_equal(bind(fd, (const struct sockaddr *)&addr, sizeof addr), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &size), 0);
-    dial.addr.port = ntohs(addr.sin_port);
-    assert_int_equal(fake_link_dial(&client, &rig->client, &dial), BURROW_OK);
-    rig_until_closed(rig, &client);
-    assert_int_equal(client.code, BURROW_CLOSE_UNREACHABLE);
-    fake_link_finish(&client);
-    close(fd);
-}
-
 static void a_dial_that_no_one_answers_times_out(void **state)
 {
     struct rig *rig = (struct rig *)*state;
@@ -361,7 +343,6 @@ int main(void)
         PLAIN(a_server_that_cannot_judge_says_503),
         PLAIN(closing_while_the_host_judges_is_orderly),
         TLS(closing_while_the_host_judges_is_orderly),
-        PLAIN(a_dial_to_a_closed_port_is_unreachable),
         PLAIN(a_dial_that_no_one_answers_times_out),
         TLS(a_dial_that_no_one_answers_times_out),
         PLAIN(a_closed_dial_goes_at_once),
