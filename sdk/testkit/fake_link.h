@@ -64,6 +64,8 @@ void fake_transport_finish(struct fake_transport *transport);
 
 /* 0 or the op's error; on error the link may be finished at once. */
 int fake_link_accept(struct burrow_link *link, struct fake_transport *transport, int fd);
+/* As the host does, it connects to dial->addr first, where somebody must listen, and sets fd;
+ * family 0: fd is -1. */
 int fake_link_dial(struct burrow_link *link, struct fake_transport *transport,
                    const struct burrow_dial *dial);
 /* One buffer with a copy of n bytes. */
