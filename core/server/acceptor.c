@@ -196,10 +196,14 @@ static int listen_host(const char *host, uint16_t port, const char **ret_why)
 static int begin_accepting(struct acceptor *a, struct accept_guard *guard, acceptor_fn *fn,
                            void *arg, struct error *err)
 {
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
     a->magic = ACCEPTOR_MAGIC;
     a->guard = guard;
     a->fn = fn;
     a->arg = arg;
+    if (getsockname(a->fd, (struct sockaddr *)(void *)&ss, &len) == 0)
+        address_from_sockaddr(&a->local, (const struct sockaddr *)(const void *)&ss);
     a->watch = loop_watch(guard->loop, a->fd, BURROW_READ, on_readable, a);
     if (a->watch == NULL) {
         acceptor_close(a);
@@ -226,10 +230,15 @@ int acceptor_open(struct acceptor *a, struct accept_guard *guard, const char *ho
         return error_set(err, code, "cannot listen at %s%s%s:%u: %s", six ? "[" : "", host,
                          six ? "]" : "", (unsigned)port, why);
     }
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof ss;
-    if (getsockname(a->fd, (struct sockaddr *)(void *)&ss, &len) == 0)
-        address_from_sockaddr(&a->local, (const struct sockaddr *)(const void *)&ss);
+    return begin_accepting(a, guard, fn, arg, err);
+}
+
+int acceptor_adopt(struct acceptor *a, struct accept_guard *guard, int fd, acceptor_fn *fn,
+                   void *arg, struct error *err)
+{
+    must_be(guard, GUARD_MAGIC);
+    memset(a, 0, sizeof *a);
+    a->fd = fd;
     return begin_accepting(a, guard, fn, arg, err);
 }
 

@@ -57,6 +57,9 @@ void accept_guard_finish(struct accept_guard *guard); /* all acceptors are close
  * lack of descriptors or memory, BURROW_EIO else. */
 int acceptor_open(struct acceptor *acceptor, struct accept_guard *guard, const char *host,
                   uint16_t port, acceptor_fn *fn, void *arg, struct error *err);
+/* The same with a socket that listens already, which is the acceptor's from here on. */
+int acceptor_adopt(struct acceptor *acceptor, struct accept_guard *guard, int fd, acceptor_fn *fn,
+                   void *arg, struct error *err);
 /* The same at a Unix socket: its file is for owner and group. One that nobody listens at any
  * more is replaced; any other file is left alone and an error. acceptor_close removes it. */
 int acceptor_open_path(struct acceptor *acceptor, struct accept_guard *guard, const char *path,

@@ -3,6 +3,7 @@
 #include "server/internal.h"
 
 #include "base/object.h"
+#include "server/inherited.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -59,9 +60,14 @@ static int open_one(struct server *server, const struct link_transport *transpor
     struct endpoint ep;
     if (endpoint_parse(text, ENDPOINT_ANY_PORT | ENDPOINT_NO_HOST, &ep, err) != BURROW_OK)
         return error_prefix(err, "--%s (%s)", flag, variable);
+    int passed;
+    if (inherited_socket(flag, &passed, err) != BURROW_OK)
+        return err->code;
     struct listener *l = next_free(server, role);
-    if (acceptor_open(&l->acceptor, &server->guard, ep.host, ep.port, on_accepted, l, err) !=
-        BURROW_OK)
+    int rc = passed >= 0 ? acceptor_adopt(&l->acceptor, &server->guard, passed, on_accepted, l, err)
+                         : acceptor_open(&l->acceptor, &server->guard, ep.host, ep.port,
+                                         on_accepted, l, err);
+    if (rc != BURROW_OK)
         return error_prefix(err, "--%s (%s)", flag, variable);
     l->transport = transport;
     log_listening(l);

@@ -26,14 +26,14 @@ class ProcessError(AssertionError):
 
 
 class Process:
-    def __init__(self, name, argv, env=None, cwd=None):
+    def __init__(self, name, argv, env=None, cwd=None, pass_fds=()):
         self.name, self.argv = name, [str(a) for a in argv]
         self.lines, self.events = [], []  # appended by the reader only
         self._news = threading.Condition()
         self._closed = False
         self._end_seen = False  # a caller knows how it ended
         self.popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.PIPE, env=env, cwd=cwd)
+                                      stderr=subprocess.PIPE, env=env, cwd=cwd, pass_fds=pass_fds)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
