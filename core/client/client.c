@@ -61,9 +61,16 @@ void client_retry(struct client *c, enum backoff_cause cause, const char *code, 
     loop_timer_set(c->timer, pause);
 }
 
-static void told_stopped(struct client *c)
+/* First the time for streams is over, then sessions have told their ends. */
+static void stop_on_time(struct client *c)
 {
-    c->config.stopped(c->config.arg);
+    if (!c->draining) {
+        c->config.stopped(c->config.arg);
+        return;
+    }
+    c->draining = false;
+    sessions_close(c, "the client is stopping");
+    loop_timer_set(c->timer, 1);
 }
 
 static void on_timer(void *arg)
@@ -82,7 +89,7 @@ static void on_timer(void *arg)
         client_retry(c, BACKOFF_NETWORK, NULL, "the server did not answer the register in time");
         break;
     case CLIENT_STOPPING:
-        told_stopped(c);
+        stop_on_time(c);
         break;
     default:
         break;
@@ -181,6 +188,7 @@ int client_create(const struct client_config *config, struct client **ret, struc
     c->loop = config->loop;
     c->log = config->log;
     LIST_INIT(&c->joinings);
+    LIST_INIT(&c->leaving);
     int rc = read_options(c, err);
     if (rc == BURROW_OK)
         rc = find_transport(c, err);
@@ -188,7 +196,7 @@ int client_create(const struct client_config *config, struct client **ret, struc
         rc = choose_instance(c, err);
     if (rc == BURROW_OK) {
         c->timer = loop_timer_create(c->loop, on_timer, c);
-        c->refresh = loop_timer_create(c->loop, session_refresh, c);
+        c->refresh = loop_timer_create(c->loop, renew_due, c);
         c->services_timer = loop_timer_create(c->loop, services_send, c);
         if (c->timer == NULL || c->refresh == NULL || c->services_timer == NULL)
             rc = error_set(err, BURROW_ENOMEM, "out of memory");
@@ -211,14 +219,20 @@ void client_start(struct client *c)
 void client_stop(struct client *c, const char *signal)
 {
     must_be(c, CLIENT_MAGIC);
+    uint32_t drain_ms = c->state != CLIENT_STOPPING ? (uint32_t)c->options->drain_timeout : 0;
     if (c->state != CLIENT_STOPPING)
-        log_at(c->log, BURROW_LOG_INFO, "stopping", burrow_str("signal", signal));
+        log_at(c->log, BURROW_LOG_INFO, "stopping", burrow_str("signal", signal),
+               burrow_uint("drain_ms", drain_ms));
     c->state = CLIENT_STOPPING;
     connect_drop(c, "stopping");
-    loop_timer_stop(c->refresh);
+    renew_stop(c);
     loop_timer_stop(c->services_timer);
-    if (c->session != NULL)
-        session_close(c->session, BURROW_CLOSE_NORMAL, NULL, "the client is stopping");
+    c->draining = drain_ms > 0 && sessions_drain(c, drain_ms);
+    if (c->draining) {
+        loop_timer_set(c->timer, drain_ms);
+        return;
+    }
+    sessions_close(c, "the client is stopping");
     /* The session tells its end on this turn; the transport says good-bye when it stops. */
     loop_timer_set(c->timer, 1);
 }
@@ -228,7 +242,7 @@ void client_destroy(struct client *c)
     if (c == NULL)
         return;
     must_be(c, CLIENT_MAGIC);
-    session_destroy(c->session);
+    sessions_destroy(c);
     if (c->timer != NULL)
         connect_drop(c, "stopping");
     must(LIST_EMPTY(&c->joinings));
@@ -237,6 +251,8 @@ void client_destroy(struct client *c)
     loop_timer_destroy(c->services_timer);
     token_free(c->token);
     explicit_bzero(&c->proxy, sizeof c->proxy);
+    token_free(c->offered);
+    token_free(c->refused);
     free(c->targets);
     c->magic = 0;
     free(c);

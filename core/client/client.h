@@ -47,8 +47,8 @@ void client_start(struct client *client);
  * nothing has changed.
  */
 int client_set_targets(struct client *client, const struct burrow_list *list, struct error *err);
-/* Ends in order, within a second. signal: its name, for the log. Calling it again ends at
- * once. */
+/* Lets the streams end that are there, for as long as drain-timeout says, then ends in order,
+ * within a second. signal: its name, for the log. Calling it again ends at once. */
 void client_stop(struct client *client, const char *signal);
 void client_destroy(struct client *client);
 /* What it does now, in a few words for people. */

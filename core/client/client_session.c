@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The session that an attempt has led to: its beginning, the server's words, a newer token,
- * its end. */
+/*
+ * The sessions that attempts have led to: their beginning, the server's words, their end. One
+ * is in use. When its server drains it is left, and while its streams end in order the next
+ * attempt is made: make before break.
+ */
 #include "client/internal.h"
 
 #include "base/object.h"
@@ -9,42 +12,146 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REFRESH_CHECK_MS 60000 /* the wall clock may be set meanwhile */
+/* ---- leaving ---- */
+
+void session_leave(struct client *c, uint64_t pause_ms)
+{
+    struct client_session *s = c->current, *other, *oldest = NULL;
+    size_t n = 0;
+    must_be(s, CLIENT_SESSION_MAGIC);
+    LIST_FOREACH(other, &c->leaving, entry)
+    {
+        oldest = other; /* the list begins with the newest */
+        n++;
+    }
+    if (n >= LEAVING_MAX)
+        session_close(oldest->session, BURROW_CLOSE_NORMAL, NULL, "left, and not the last");
+    renew_stop(c);
+    loop_timer_stop(c->services_timer);
+    c->current = NULL;
+    s->leaving = true;
+    LIST_INSERT_HEAD(&c->leaving, s, entry);
+    session_drain(s->session);
+    c->state = CLIENT_WAITING;
+    loop_timer_set(c->timer, pause_ms);
+}
+
+/* What is left and empty is of no use once its successor is there. */
+static void close_the_empty(struct client *c)
+{
+    struct client_session *s;
+    LIST_FOREACH(s, &c->leaving, entry)
+    {
+        if (s->empty)
+            session_close(s->session, BURROW_CLOSE_NORMAL, NULL, "moved to another connection");
+    }
+}
+
+static void on_drain(struct client *c, struct client_session *s, const struct control *drain)
+{
+    if (s != c->current || c->state != CLIENT_CONNECTED)
+        return; /* it is being left, or the client stops */
+    uint64_t pause = backoff_next(&c->backoff, BACKOFF_NETWORK, client_random());
+    log_at(c->log, BURROW_LOG_INFO, "server_draining",
+           burrow_uint("streams", session_stream_count(s->session)),
+           burrow_uint("deadline_ms", drain->deadline_ms), burrow_uint("retry_ms", pause));
+    session_leave(c, pause);
+}
+
+/* ---- events ---- */
 
 static void on_opened(void *arg, struct stream *stream, const struct frame_open *open)
 {
-    struct client *c = arg;
-    must_be(c, CLIENT_MAGIC);
-    streams_opened(c, stream, open);
+    struct client_session *s = arg;
+    must_be(s, CLIENT_SESSION_MAGIC);
+    streams_opened(s->client, stream, open);
 }
 
 static void on_control(void *arg, const struct control *control)
 {
-    struct client *c = arg;
-    must_be(c, CLIENT_MAGIC);
-    if (control->type == CONTROL_ERROR) {
-        snprintf(c->end_code, sizeof c->end_code, "%s",
+    struct client_session *s = arg;
+    must_be(s, CLIENT_SESSION_MAGIC);
+    switch (control->type) {
+    case CONTROL_ERROR:
+        snprintf(s->end_code, sizeof s->end_code, "%s",
                  control->code[0] != '\0' ? control->code : "error");
-        snprintf(c->end_text, sizeof c->end_text, "%s", control->message);
-        session_close(c->session, BURROW_CLOSE_NORMAL, NULL, c->end_text);
-    } else if (control->type == CONTROL_SERVICES_ACK) {
-        services_answered(c, control, false);
+        snprintf(s->end_text, sizeof s->end_text, "%s", control->message);
+        session_close(s->session, BURROW_CLOSE_NORMAL, NULL, s->end_text);
+        break;
+    case CONTROL_SERVICES_ACK:
+        if (s == s->client->current)
+            services_answered(s->client, control, false);
+        break;
+    case CONTROL_TOKEN_ACK:
+        if (s == s->client->current)
+            renew_answered(s->client, control);
+        break;
+    case CONTROL_DRAIN:
+        on_drain(s->client, s, control);
+        break;
+    default:
+        break;
     }
+}
+
+static bool has_streams(const struct client *c)
+{
+    const struct client_session *s;
+    if (c->current != NULL && session_stream_count(c->current->session) > 0)
+        return true;
+    LIST_FOREACH(s, &c->leaving, entry)
+    {
+        if (session_stream_count(s->session) > 0)
+            return true;
+    }
+    return false;
+}
+
+static void on_emptied(void *arg)
+{
+    struct client_session *s = arg;
+    must_be(s, CLIENT_SESSION_MAGIC);
+    struct client *c = s->client;
+    s->empty = true;
+    if (c->draining && !has_streams(c))
+        loop_timer_set(c->timer, 0); /* nothing more to wait for */
+    else if (s->leaving && c->current != NULL)
+        close_the_empty(c);
+}
+
+static void client_session_free(struct client_session *s)
+{
+    struct client *c = s->client;
+    if (s->leaving)
+        LIST_REMOVE(s, entry);
+    else if (c->current == s)
+        c->current = NULL;
+    session_destroy(s->session);
+    s->magic = 0;
+    free(s);
 }
 
 static void on_ended(void *arg, uint32_t close_code, const char *reason)
 {
-    struct client *c = arg;
+    struct client_session *s = arg;
     (void)close_code;
-    must_be(c, CLIENT_MAGIC);
-    char copy[256], code[sizeof c->end_code];
-    snprintf(copy, sizeof copy, "%s", c->end_code[0] != '\0' ? c->end_text : reason);
-    snprintf(code, sizeof code, "%s", c->end_code);
-    session_destroy(c->session);
-    c->session = NULL;
-    loop_timer_stop(c->refresh);
+    must_be(s, CLIENT_SESSION_MAGIC);
+    struct client *c = s->client;
+    char copy[256], code[sizeof s->end_code];
+    snprintf(copy, sizeof copy, "%s", s->end_code[0] != '\0' ? s->end_text : reason);
+    snprintf(code, sizeof code, "%s", s->end_code);
+    uint64_t lasted = loop_now_ms(c->loop) - s->connected_ms;
+    bool left = s->leaving;
+    client_session_free(s);
+    if (c->draining && !has_streams(c))
+        loop_timer_set(c->timer, 0);
+    if (left) {
+        log_at(c->log, BURROW_LOG_INFO, "session_left", burrow_str("reason", copy));
+        return;
+    }
+    renew_stop(c);
     loop_timer_stop(c->services_timer);
-    backoff_after_session(&c->backoff, loop_now_ms(c->loop) - c->connected_ms);
+    backoff_after_session(&c->backoff, lasted);
     if (c->state == CLIENT_STOPPING)
         return;
     /* A server that stops in order is not a refusal: it, or its successor, will be back. */
@@ -54,7 +161,9 @@ static void on_ended(void *arg, uint32_t close_code, const char *reason)
 }
 
 static const struct session_events client_session_events = {
-    .opened = on_opened, .control = on_control, .ended = on_ended};
+    .opened = on_opened, .control = on_control, .emptied = on_emptied, .ended = on_ended};
+
+/* ---- the beginning ---- */
 
 static void say_connected(const struct client *c)
 {
@@ -87,12 +196,20 @@ int session_begin(struct client *c)
         .stats = &c->stats,
         .name = c->options->client_id,
     };
-    c->session = session_create(c->loop, c->log, c->link, &config, &client_session_events, c);
-    if (c->session == NULL)
+    struct client_session *s = calloc(1, sizeof *s);
+    if (s == NULL)
         return BURROW_ENOMEM;
+    s->session = session_create(c->loop, c->log, c->link, &config, &client_session_events, s);
+    if (s->session == NULL) {
+        free(s);
+        return BURROW_ENOMEM;
+    }
+    s->magic = CLIENT_SESSION_MAGIC;
+    s->client = c;
+    s->connected_ms = loop_now_ms(c->loop);
+    c->current = s;
     c->link = NULL;
     c->state = CLIENT_CONNECTED;
-    c->connected_ms = loop_now_ms(c->loop);
     snprintf(c->session_id, sizeof c->session_id, "%s", ack->session_id);
     c->expires_ms = ack->expires_ms != 0 ? ack->expires_ms
                     : c->token != NULL   ? token_expiry_ms(c->token)
@@ -101,37 +218,47 @@ int session_begin(struct client *c)
     services_answered(c, ack, true);
     if (c->services_changed)
         services_send(c);
-    if (c->token_source.file != NULL && c->expires_ms != 0)
-        session_refresh(c);
+    close_the_empty(c);
+    renew_begin(c);
     return BURROW_OK;
 }
 
-/* ---- a newer token ---- */
+/* ---- the end ---- */
 
-/* Shortly before the token ends its file is read again, every few seconds until there is a
- * newer one; only then is the session given up for a new one. With a token that cannot
- * change, to come back early would cut the streams for nothing. */
-void session_refresh(void *arg)
+static void announce(struct client_session *s, uint32_t deadline_ms)
 {
-    struct client *c = arg;
-    must_be(c, CLIENT_MAGIC);
-    if (c->state != CLIENT_CONNECTED)
-        return;
-    int64_t left = c->expires_ms - c->options->token_refresh_window - loop_unix_ms(c->loop);
-    if (left > 0) {
-        loop_timer_set(c->refresh, (uint64_t)(left < REFRESH_CHECK_MS ? left : REFRESH_CHECK_MS));
-        return;
+    struct control *drain = calloc(1, sizeof *drain);
+    session_drain(s->session);
+    if (drain == NULL)
+        return; /* what the server opens is refused one by one then */
+    drain->type = CONTROL_DRAIN;
+    drain->deadline_ms = deadline_ms;
+    (void)session_send_control(s->session, drain);
+    free(drain);
+}
+
+bool sessions_drain(struct client *c, uint32_t deadline_ms)
+{
+    if (c->current != NULL)
+        announce(c->current, deadline_ms);
+    return has_streams(c);
+}
+
+void sessions_close(struct client *c, const char *why)
+{
+    struct client_session *s;
+    if (c->current != NULL)
+        session_close(c->current->session, BURROW_CLOSE_NORMAL, NULL, why);
+    LIST_FOREACH(s, &c->leaving, entry)
+    {
+        session_close(s->session, BURROW_CLOSE_NORMAL, NULL, why);
     }
-    char *token = NULL;
-    struct error err = {0};
-    int rc = token_load(&c->token_source, &token, &err);
-    bool newer =
-        rc == BURROW_OK && token != NULL && (c->token == NULL || strcmp(token, c->token) != 0);
-    token_free(token);
-    if (newer) {
-        c->refreshing = true;
-        session_close(c->session, BURROW_CLOSE_NORMAL, NULL, "reconnecting with a newer token");
-        return;
-    }
-    loop_timer_set(c->refresh, backoff_next(&c->backoff, BACKOFF_EXPIRED_FILE, client_random()));
+}
+
+void sessions_destroy(struct client *c)
+{
+    if (c->current != NULL)
+        client_session_free(c->current);
+    while (!LIST_EMPTY(&c->leaving))
+        client_session_free(LIST_FIRST(&c->leaving));
 }

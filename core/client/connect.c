@@ -172,7 +172,7 @@ static void on_answer(struct client *c, const uint8_t *rest, size_t n)
     free(answer);
     c->answer = NULL;
     if (n > 0)
-        session_feed(c->session, rest, n);
+        session_feed(c->current->session, rest, n);
 }
 
 static void on_data(void *arg, const uint8_t *p, size_t n, bool message_end)
@@ -373,7 +373,6 @@ void connect_begin(struct client *c)
 {
     struct error err = {0};
     c->state = CLIENT_RESOLVING;
-    c->end_code[0] = c->end_text[0] = '\0';
     token_free(c->token);
     c->token = NULL;
     if (token_load(&c->token_source, &c->token, &err) != BURROW_OK) {

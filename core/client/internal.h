@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of the client share: client.c (life, pauses, stopping), connect.c (from a
- * look-up to an admitted session), client_session.c (the session), services.c (what it offers),
- * streams.c (joining streams to targets). Nobody outside core/client includes it.
+ * look-up to an admitted session), client_session.c (sessions), renew.c (a newer token for the
+ * session), services.c (what it offers), streams.c (joining streams to targets). Nobody outside
+ * core/client includes it.
  */
 #ifndef CLIENT_INTERNAL_H
 #define CLIENT_INTERNAL_H
@@ -21,12 +22,14 @@
 #include <sys/queue.h>
 
 #define CLIENT_MAGIC 0x434c4930u
+#define CLIENT_SESSION_MAGIC 0x434c5331u
 #define DIAL_SERVER_MS 10000u /* each: TCP, the proxy's answer, TLS and upgrade */
 #define REGISTER_MS 10000u    /* until register_ack */
 #define SMALL_WINDOW 16384u
 #define STREAM_WINDOW (4u << 20)
 #define SESSION_WINDOW (16u << 20)
 #define OPEN_TIMEOUT_MS 10000u
+#define LEAVING_MAX 4u /* sessions that are left at once; beyond that the oldest ends */
 /* What a server may ask of a session's pulse; beyond that it is set to the limit. */
 #define HEARTBEAT_MIN_MS 100u
 #define HEARTBEAT_MAX_MS 3600000u
@@ -44,6 +47,20 @@ enum client_state {
 
 struct joining;
 LIST_HEAD(joining_list, joining);
+
+/* A session and what belongs to it alone. Besides the one in use a client has those that it
+ * leaves, since their server drains: they take no new streams and end with their last. */
+struct client_session {
+    uint32_t magic;
+    struct client *client;
+    struct session *session;
+    LIST_ENTRY(client_session) entry; /* while it is left */
+    bool leaving, empty;              /* empty: it is left, and its last stream has ended */
+    uint64_t connected_ms;
+    char end_code[32];  /* of the server's error control, "" if none */
+    char end_text[256]; /* its message */
+};
+LIST_HEAD(client_session_list, client_session);
 
 struct client {
     uint32_t magic;
@@ -69,7 +86,7 @@ struct client {
     char instance[CONTROL_INSTANCE];
 
     struct loop_timer *timer;   /* the pause, the dial, register_ack, the end of stopping */
-    struct loop_timer *refresh; /* look for a newer token */
+    struct loop_timer *refresh; /* look for a newer token; its answer */
     struct loop_lookup *lookup;
     struct burrow_addr addrs[CONNECT_MAX_ADDRESSES]; /* still to be tried */
     size_t addr_count;
@@ -82,14 +99,16 @@ struct client {
     uint8_t *gather;
     struct control *answer; /* register_ack or error */
 
-    struct session *session;
+    struct client_session *current; /* NULL: none, or an attempt is under way */
+    struct client_session_list leaving;
     struct joining_list joinings; /* streams whose target is being dialled */
     char session_id[64];          /* the last one's */
-    uint64_t connected_ms;
-    int64_t expires_ms;
-    bool refreshing;    /* the session was closed for a newer token */
-    char end_code[32];  /* of the server's error control, "" if none */
-    char end_text[256]; /* its message */
+    int64_t expires_ms;           /* of the current session's token, 0: never */
+    bool refreshing;              /* the session was closed for a newer token */
+    bool draining;                /* stopping, but streams may end in order */
+    char *offered;                /* a newer token that the server has not judged yet */
+    char *refused;                /* the last one that it did not take: not offered again */
+    uint32_t offer_serial;        /* of the last offer */
 
     struct backoff backoff;
     struct budget budget;
@@ -113,8 +132,22 @@ void connect_drop(struct client *c, const char *why);
 /* ---- client_session.c ---- */
 /* Takes the link over after a register_ack; or BURROW_ENOMEM, with the link as it was. */
 int session_begin(struct client *c);
-/* A timer's: looks for a newer token and gives the session up for it. */
-void session_refresh(void *arg);
+/* The current session is left for another: it takes no new streams, and an attempt begins. */
+void session_leave(struct client *c, uint64_t pause_ms);
+/* No session takes new streams any more; true when streams are still there. */
+bool sessions_drain(struct client *c, uint32_t deadline_ms);
+void sessions_close(struct client *c, const char *why);
+void sessions_destroy(struct client *c);
+
+/* ---- renew.c ---- */
+/* The session has begun: looks after its token from now on. */
+void renew_begin(struct client *c);
+void renew_stop(struct client *c);
+/* The timer's. */
+void renew_due(void *arg);
+void renew_answered(struct client *c, const struct control *ack);
+/* The token's source may have changed: offers the token now if it is another one. */
+void renew_now(struct client *c);
 
 /* ---- services.c ---- */
 const struct target *services_find(const struct client *c, uint16_t id);

@@ -14,6 +14,7 @@ struct client_options {
     const char *bearer_token_file;
     int64_t token_refresh_window;                              /* ms */
     int64_t client_retry_interval, client_auth_retry_interval; /* ms */
+    int64_t drain_timeout;                                     /* ms */
     int64_t max_streams;
     int64_t buffer_limit; /* bytes */
     uint8_t token_in_register;

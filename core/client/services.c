@@ -81,7 +81,7 @@ void services_send(void *arg)
         control->type = CONTROL_SERVICES;
         control->serial = ++c->services_serial;
         services_offer(c, control);
-        session_send_control(c->session, control);
+        session_send_control(c->current->session, control);
     }
     free(control);
 }

@@ -120,6 +120,7 @@ struct session {
     struct frame_parser parser;
     uint8_t *gather;
     bool in_batch, over, ended_told;
+    bool draining, emptied_told; /* no new streams; the last one has ended */
     uint32_t over_code;
     char over_reason[192];
     struct loop_task end_task;

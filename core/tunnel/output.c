@@ -155,6 +155,17 @@ static size_t quantum_for(const struct session *s)
     return q < QUANTUM_MIN ? QUANTUM_MIN : q;
 }
 
+/* The owner may close the session in the call. */
+static void tell_emptied(struct session *s)
+{
+    if (!s->draining || s->emptied_told || s->over || s->stream_count > 0 || s->control ||
+        !TAILQ_EMPTY(&s->dead))
+        return;
+    s->emptied_told = true;
+    if (s->events->emptied)
+        s->events->emptied(s->arg);
+}
+
 void output_task(void *arg)
 {
     struct session *s = arg;
@@ -177,4 +188,5 @@ void output_task(void *arg)
     else if (out.head)
         link_send(s->link, out.head);
     session_arm(s);
+    tell_emptied(s);
 }

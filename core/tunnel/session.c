@@ -144,6 +144,13 @@ void session_set_limits(struct session *s, uint32_t max_streams, uint64_t bytes_
     s->config.bytes_per_second = bytes_per_second;
 }
 
+void session_drain(struct session *s)
+{
+    must_be(s, SESSION_MAGIC);
+    s->draining = true;
+    output_schedule(s);
+}
+
 size_t session_stream_count(const struct session *s)
 {
     return s->stream_count;

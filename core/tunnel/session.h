@@ -55,6 +55,9 @@ struct session_events {
     /* A CONTROL frame of an established session, borrowed for the call. An `error` is left
      * to the owner, who ends the session; types that are unknown are not told. */
     void (*control)(void *arg, const struct control *control);
+    /* After session_drain: the last stream has ended, and all that had to be sent is with the
+     * link. Once, unless the session is over before; may close it. May be NULL. */
+    void (*emptied)(void *arg);
     /* The session is over: all streams have ended, the link is closed or closing. Called
      * once, last, on a fresh turn; the owner then calls session_destroy. */
     void (*ended)(void *arg, uint32_t close_code, const char *reason);
@@ -103,6 +106,9 @@ int session_send_control(struct session *session, const struct control *control)
 /* From now on: streams alive at once, for those that are opened anew; payload bytes a second,
  * 0 for no limit. */
 void session_set_limits(struct session *session, uint32_t max_streams, uint64_t bytes_per_second);
+/* No new streams from now on: those that the peer opens are refused (RESET 7), stream_open
+ * fails with EAGAIN, `emptied` follows, perhaps on the next turn. Says nothing to the peer. */
+void session_drain(struct session *session);
 size_t session_stream_count(const struct session *session);
 uint64_t session_rtt_us(const struct session *session); /* 0: not measured yet */
 /* Feeds bytes that the owner of the link received behind the register frame. */

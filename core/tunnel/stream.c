@@ -113,6 +113,8 @@ int stream_open(struct session *s, const struct frame_open *open, const struct s
     must_be(s, SESSION_MAGIC);
     if (s->over)
         return BURROW_EIO;
+    if (s->draining)
+        return BURROW_EAGAIN;
     if (s->stream_count >= s->config.max_streams)
         return BURROW_ENOMEM;
     st = stream_new(s, s->next_id, true);

@@ -64,6 +64,10 @@ static int on_open(struct session *s, const struct frame_header *h, const uint8_
     if (id_is_local(s, h->stream) || h->stream <= s->peer_high)
         return broken(s, "OPEN with an id that is not above the last");
     s->peer_high = h->stream;
+    if (s->draining) {
+        output_refusal(s, h->stream, RESET_GOING_AWAY, "draining");
+        return 0;
+    }
     if (s->stream_count >= s->config.max_streams) {
         output_refusal(s, h->stream, RESET_LIMIT, "too many streams");
         return 0;

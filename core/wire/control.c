@@ -33,6 +33,10 @@ enum form {
 #define IN_ERROR (1u << CONTROL_ERROR)
 #define IN_SERVICES (1u << CONTROL_SERVICES)
 #define IN_SERVICES_ACK (1u << CONTROL_SERVICES_ACK)
+#define IN_TOKEN (1u << CONTROL_TOKEN)
+#define IN_TOKEN_ACK (1u << CONTROL_TOKEN_ACK)
+#define IN_DRAIN (1u << CONTROL_DRAIN)
+#define HAS_SERIAL (IN_SERVICES | IN_SERVICES_ACK | IN_TOKEN | IN_TOKEN_ACK)
 
 struct member {
     const char *name;
@@ -52,6 +56,9 @@ static const struct {
     {"error", CONTROL_ERROR},
     {"services", CONTROL_SERVICES},
     {"services_ack", CONTROL_SERVICES_ACK},
+    {"token", CONTROL_TOKEN},
+    {"token_ack", CONTROL_TOKEN_ACK},
+    {"drain", CONTROL_DRAIN},
 };
 
 #define AT(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)
@@ -63,10 +70,12 @@ static const struct member TOP[] = {
     {"session_id", FORM_STRING, IN_ACK, 0, AT(control, session_id), 0, 63},
     {"previous_session_id", FORM_STRING, IN_REGISTER | IN_ACK, 0, AT(control, previous_session_id),
      0, 63},
-    {"code", FORM_STRING, IN_ERROR, 0, AT(control, code), 0, 31},
+    {"code", FORM_STRING, IN_ERROR | IN_TOKEN_ACK, 0, AT(control, code), 0, 31},
     {"message", FORM_TEXT, IN_ERROR, 0, AT(control, message), 0, 255},
-    {"serial", FORM_U32, IN_SERVICES | IN_SERVICES_ACK, IN_SERVICES | IN_SERVICES_ACK,
-     AT(control, serial), 1, UINT32_MAX},
+    {"serial", FORM_U32, HAS_SERIAL, HAS_SERIAL, AT(control, serial), 1, UINT32_MAX},
+    {"token", FORM_TOKEN, IN_TOKEN, IN_TOKEN, AT(control, token), 1, MAX_TOKEN},
+    {"expires_ms", FORM_I64, IN_TOKEN_ACK, 0, AT(control, expires_ms), 0, INT64_MAX},
+    {"deadline_ms", FORM_U32, IN_DRAIN, 0, AT(control, deadline_ms), 0, UINT32_MAX},
 };
 
 /* What must be there must be there from protocol 2 on. */

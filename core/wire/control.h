@@ -22,6 +22,9 @@ enum control_type {
     CONTROL_ERROR,
     CONTROL_SERVICES, /* the client's new list; in an established session */
     CONTROL_SERVICES_ACK,
+    CONTROL_TOKEN, /* the client's newer token; in an established session */
+    CONTROL_TOKEN_ACK,
+    CONTROL_DRAIN, /* the sender takes no new streams */
     /* The other controls of version 1 (open, open_ack, close, heartbeat, heartbeat_ack) and
      * the later ones of version 2 take their places here, in the table of types and in the
      * table of members of control.c. */
@@ -51,14 +54,15 @@ struct control {
     char agent[64];
     uint32_t window;    /* bytes, small window before ACCEPT */
     uint32_t max_frame; /* bytes of payload, 16 to 64 KiB */
-    char *token;        /* register: NULL if none; wiped by control_finish */
+    char *token;        /* register, token: NULL if none; wiped by control_finish */
     uint32_t heartbeat_ms, timeout_ms;
     int64_t expires_ms;                                    /* 0: never */
     struct control_service services[CONTROL_MAX_SERVICES]; /* register*, services* */
     size_t service_count;
-    uint32_t serial;   /* services*: the ack repeats it */
-    char code[32];     /* error; "" from a version 1 peer */
-    char message[256]; /* cut when it was longer, as is agent */
+    uint32_t serial;      /* services*, token*: the ack repeats it */
+    uint32_t deadline_ms; /* drain: how long running streams have, from now */
+    char code[32];        /* error: "" from a version 1 peer; token_ack: "" when it is taken */
+    char message[256];    /* cut when it was longer, as is agent */
 };
 
 /*
@@ -66,7 +70,8 @@ struct control {
  * not JSON, too large or deep, a member of a wrong type or out of range, a member missing
  * that its type must have (register: client_id; in a meta of protocol 2 or higher: window
  * and max_frame, register's instance, register_ack's heartbeat_ms and timeout_ms; services
- * and services_ack: serial and services). ret must be finished after success.
+ * and services_ack: serial and services; token: serial and token; token_ack: serial). ret must be
+ * finished after success.
  */
 int control_decode(struct control *ret, const void *p, size_t n, struct error *err);
 void control_finish(struct control *c); /* wipes the token; c may be finished twice */

@@ -29,9 +29,11 @@ static void check_promises(const struct control *c)
     must(c->type != CONTROL_REGISTER || c->client_id[0] != '\0');
     must(c->service_count <= CONTROL_MAX_SERVICES);
     bool services = c->type == CONTROL_SERVICES || c->type == CONTROL_SERVICES_ACK;
-    must(services == (c->serial != 0));
+    bool token = c->type == CONTROL_TOKEN, token_ack = c->type == CONTROL_TOKEN_ACK;
+    must((services || token || token_ack) == (c->serial != 0));
     if (!c->has_meta)
-        must(c->protocol == 0 && c->token == NULL && (services || c->service_count == 0));
+        must(c->protocol == 0 && token == (c->token != NULL) &&
+             (services || c->service_count == 0));
     if (c->protocol >= FRAME_V2) {
         must(c->max_frame >= FRAME_LEAST_MAX_PAYLOAD && c->max_frame <= FRAME_MAX_PAYLOAD);
         must(c->window > 0);
@@ -52,7 +54,7 @@ static void check_same(const struct control *a, const struct control *b)
     must(a->window == b->window && a->max_frame == b->max_frame);
     must(a->heartbeat_ms == b->heartbeat_ms && a->timeout_ms == b->timeout_ms);
     must(a->expires_ms == b->expires_ms && a->service_count == b->service_count);
-    must(a->serial == b->serial);
+    must(a->serial == b->serial && a->deadline_ms == b->deadline_ms);
     must(strcmp(a->code, b->code) == 0 && strcmp(a->message, b->message) == 0);
     must((a->token == NULL) == (b->token == NULL));
     must(a->token == NULL || strcmp(a->token, b->token) == 0);

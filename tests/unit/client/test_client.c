@@ -1,159 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client's state machine: attempts, answers, pauses, the end. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "rig.h"
 
-#include <cmocka.h>
-
-#include "base/address.h"
-#include "client/internal.h"
-#include "fake_loop.h"
-#include "recorder.h"
-
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct rig {
-    struct loop *loop;
-    struct log log;
-    struct recorder recorder;
-    struct client_options options;
-    struct client *client;
-    unsigned stopped;
-    char file[64], url[64];
-    int listener;
-    uint16_t port;
-};
-
-static const char *const TARGETS[] = {"127.0.0.1:9"};
-
-static int setup(void **state)
-{
-    static struct rig rig;
-    memset(&rig, 0, sizeof rig);
-    rig.loop = loop_create();
-    /* TCP is real: whoever listens at all addresses of loopback lets the client in. */
-    struct sockaddr_in any = {.sin_family = AF_INET};
-    socklen_t len = sizeof any;
-    rig.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(rig.listener, (struct sockaddr *)(void *)&any, len), 0);
-    assert_int_equal(listen(rig.listener, 64), 0);
-    assert_int_equal(getsockname(rig.listener, (struct sockaddr *)(void *)&any, &len), 0);
-    rig.port = ntohs(any.sin_port);
-    snprintf(rig.url, sizeof rig.url, "ws://server.test:%u/ws", (unsigned)rig.port);
-    log_init(&rig.log, STDERR_FILENO, BURROW_LOG_ERROR + 1, LOG_LOGFMT);
-    recorder_init(&rig.recorder, "transport-ws");
-    rig.options = (struct client_options){
-        .server_url = rig.url,
-        .client_id = "pg",
-        .local_target = {.items = TARGETS, .count = 1},
-        .bearer_token = {(const uint8_t *)"abc", 3},
-        .token_refresh_window = 30000,
-        .client_retry_interval = 1000,
-        .client_auth_retry_interval = 5000,
-        .max_streams = 1024,
-        .buffer_limit = 1 << 20,
-    };
-    struct burrow_addr addrs[2];
-    assert_int_equal(address_parse_literal("127.0.0.1", 0, &addrs[0]), 0);
-    assert_int_equal(address_parse_literal("127.0.0.2", 0, &addrs[1]), 0);
-    fake_loop_add_host(rig.loop, "server.test", addrs, 2);
-    *state = &rig;
-    return 0;
-}
-
-static void settle(struct rig *rig)
-{
-    fake_loop_settle(rig->loop);
-    recorder_settle(&rig->recorder);
-    fake_loop_settle(rig->loop);
-}
-
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-    client_destroy(rig->client);
-    settle(rig);
-    recorder_finish(&rig->recorder);
-    assert_int_equal(fake_loop_timer_count(rig->loop), 0);
-    loop_destroy(rig->loop);
-    close(rig->listener);
-    if (rig->file[0] != '\0')
-        unlink(rig->file);
-    return 0;
-}
-
-static void on_stopped(void *arg)
-{
-    ((struct rig *)arg)->stopped++;
-}
-
-/* Starts the client; the newest connection is its first dial. */
-static void start(struct rig *rig)
-{
-    struct error err = {0};
-    struct instance *instances[] = {&rig->recorder.instance};
-    static struct instance *kept[1];
-    kept[0] = instances[0];
-    const struct client_config config = {.options = &rig->options,
-                                         .loop = rig->loop,
-                                         .log = &rig->log,
-                                         .instances = kept,
-                                         .instance_count = 1,
-                                         .stopped = on_stopped,
-                                         .arg = rig};
-    assert_int_equal(client_create(&config, &rig->client, &err), 0);
-    client_start(rig->client);
-    fake_loop_settle(rig->loop);
-}
-
-static void answer_with(struct rig *rig, const char *session, uint32_t heartbeat_ms,
-                        uint32_t timeout_ms)
-{
-    struct control *ack = calloc(1, sizeof *ack);
-    ack->type = CONTROL_REGISTER_ACK;
-    snprintf(ack->session_id, sizeof ack->session_id, "%s", session);
-    ack->has_meta = true;
-    ack->protocol = 2;
-    ack->window = ack->max_frame = 16384;
-    ack->heartbeat_ms = heartbeat_ms;
-    ack->timeout_ms = timeout_ms;
-    ack->service_count = 1;
-    ack->services[0].id = 1;
-    snprintf(ack->services[0].bridge, sizeof ack->services[0].bridge, "127.0.0.1:1");
-    recorder_control(rig->recorder.conns, FRAME_V1, ack);
-    free(ack);
-}
-
-static void answer(struct rig *rig, const char *session)
-{
-    answer_with(rig, session, 3600000, 86400000);
-}
-
-static void send_error(struct rig *rig, uint8_t version, const char *code)
-{
-    struct control *error = calloc(1, sizeof *error);
-    error->type = CONTROL_ERROR;
-    snprintf(error->code, sizeof error->code, "%s", code);
-    snprintf(error->message, sizeof error->message, "because");
-    recorder_control(rig->recorder.conns, version, error);
-    free(error);
-    settle(rig);
-}
-
-static void get_connected(struct rig *rig)
-{
-    start(rig);
-    recorder_open(rig->recorder.conns);
-    answer(rig, "sess-1");
-    fake_loop_settle(rig->loop);
-    assert_int_equal(rig->client->state, CLIENT_CONNECTED);
-}
 
 static void find_register(struct rig *rig, struct control *ret)
 {
@@ -214,7 +66,7 @@ static void an_ack_begins_the_session_and_later_frames_are_its_own(void **state)
 {
     struct rig *rig = *state;
     get_connected(rig);
-    assert_non_null(rig->client->session);
+    assert_non_null(rig->client->current);
     assert_string_equal(rig->client->session_id, "sess-1");
 }
 
@@ -415,67 +267,6 @@ static void stop_ends_every_state(void **state)
     }
 }
 
-static void write_token(struct rig *rig, const char *text)
-{
-    FILE *f = fopen(rig->file, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
-/* {"exp":1700000060}: a minute after the fake clock's beginning. */
-#define ENDS_IN_A_MINUTE "e30.eyJleHAiOjE3MDAwMDAwNjB9.x"
-
-static void use_file(struct rig *rig)
-{
-    snprintf(rig->file, sizeof rig->file, "%s/burrow-client-XXXXXX", P_tmpdir);
-    int fd = mkstemp(rig->file);
-    assert_true(fd >= 0);
-    close(fd);
-    write_token(rig, ENDS_IN_A_MINUTE);
-    rig->options.bearer_token.data = NULL;
-    rig->options.bearer_token_file = rig->file;
-}
-
-static void a_newer_token_is_taken_up_before_the_old_one_ends(void **state)
-{
-    struct rig *rig = *state;
-    use_file(rig);
-    get_connected(rig);
-    write_token(rig, "newer");
-    fake_loop_advance(rig->loop, 29000);
-    assert_int_equal(rig->client->state, CLIENT_CONNECTED);
-    fake_loop_advance(rig->loop, 1001);
-    settle(rig);
-    fake_loop_advance(rig->loop, 1);
-    assert_int_equal(rig->recorder.count, 2);
-    assert_string_equal(rig->recorder.conns->token, "newer");
-}
-
-static void an_unchanged_token_does_not_cut_the_session(void **state)
-{
-    struct rig *rig = *state;
-    use_file(rig);
-    get_connected(rig);
-    fake_loop_advance(rig->loop, 50000);
-    assert_int_equal(rig->client->state, CLIENT_CONNECTED);
-    write_token(rig, "newer");
-    fake_loop_advance(rig->loop, 10000);
-    settle(rig);
-    fake_loop_advance(rig->loop, 1);
-    assert_int_equal(rig->recorder.count, 2);
-}
-
-static void a_token_file_that_is_gone_is_no_reason_to_cut(void **state)
-{
-    struct rig *rig = *state;
-    use_file(rig);
-    get_connected(rig);
-    unlink(rig->file);
-    fake_loop_advance(rig->loop, 50000);
-    assert_int_equal(rig->client->state, CLIENT_CONNECTED);
-}
-
 static void a_missing_token_file_is_retried(void **state)
 {
     struct rig *rig = *state;
@@ -530,8 +321,6 @@ static void a_lost_session_gives_up_the_dials_of_its_streams(void **state)
     fake_loop_hold_lookups(rig->loop, false);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -554,9 +343,6 @@ int main(void)
         TEST(a_dial_that_fails_at_once_is_retried_later),
         TEST(stop_says_good_bye_and_ends),
         TEST(stop_ends_every_state),
-        TEST(a_newer_token_is_taken_up_before_the_old_one_ends),
-        TEST(an_unchanged_token_does_not_cut_the_session),
-        TEST(a_token_file_that_is_gone_is_no_reason_to_cut),
         TEST(a_missing_token_file_is_retried),
         TEST(a_stream_to_an_unknown_service_is_not_allowed),
         TEST(a_lost_session_gives_up_the_dials_of_its_streams),

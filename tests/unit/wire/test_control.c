@@ -306,6 +306,39 @@ static void client_ids_have_1_to_128_bytes(void **state)
     }
 }
 
+static void a_token_its_answer_and_drain_keep_all_members(void **state)
+{
+    (void)state;
+    char token[] = "aaa.bbb.ccc";
+    const struct control sent[] = {
+        {.type = CONTROL_TOKEN, .serial = 7, .token = token},
+        {.type = CONTROL_TOKEN_ACK, .serial = 7, .expires_ms = 1764000000000},
+        {.type = CONTROL_TOKEN_ACK, .serial = UINT32_MAX, .code = "invalid_token"},
+        {.type = CONTROL_DRAIN, .deadline_ms = 30000},
+    };
+    for (size_t i = 0; i < sizeof sent / sizeof *sent; i++) {
+        struct control back = round_trip(&sent[i]);
+        assert_int_equal(back.type, sent[i].type);
+        assert_int_equal(back.serial, sent[i].serial);
+        assert_int_equal(back.expires_ms, sent[i].expires_ms);
+        assert_int_equal(back.deadline_ms, sent[i].deadline_ms);
+        assert_string_equal(back.code, sent[i].code);
+        if (sent[i].token != NULL)
+            assert_string_equal(back.token, sent[i].token);
+        control_finish(&back);
+    }
+}
+
+static void a_token_needs_its_serial_and_itself(void **state)
+{
+    (void)state;
+    assert_refused("{\"type\":\"token\",\"token\":\"t\"}", "serial");
+    assert_refused("{\"type\":\"token\",\"serial\":1}", "token");
+    assert_refused("{\"type\":\"token\",\"serial\":1,\"token\":\"\"}", "token");
+    assert_refused("{\"type\":\"token_ack\"}", "serial");
+    assert_refused("{\"type\":\"drain\",\"deadline_ms\":-1}", "deadline_ms");
+}
+
 static void tokens_have_at_most_8_kib(void **state)
 {
     (void)state;
@@ -568,6 +601,8 @@ int main(void)
         cmocka_unit_test(lists_of_services_and_their_answers_keep_all_members),
         cmocka_unit_test(a_list_of_services_needs_its_serial_and_its_list),
         cmocka_unit_test(client_ids_have_1_to_128_bytes),
+        cmocka_unit_test(a_token_its_answer_and_drain_keep_all_members),
+        cmocka_unit_test(a_token_needs_its_serial_and_itself),
         cmocka_unit_test(tokens_have_at_most_8_kib),
         cmocka_unit_test(control_of_16_kib_is_taken_and_one_byte_more_is_not),
         cmocka_unit_test(nesting_of_8_is_taken_and_9_is_not),
