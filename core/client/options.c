@@ -24,7 +24,7 @@ const struct burrow_option client_option_table[] = {
     BURROW_OPTION_STRING(S, client_id, "client-id", NULL, "ID", BURROW_OPT_REQUIRED, NULL,
         "the name of this client, equal to the token's subject"),
     BURROW_OPTION_LIST(S, local_target, "local-target", "[NAME=]HOST:PORT|unix:PATH[,port=PORT][,proxy-protocol=v1|v2]",
-        BURROW_OPT_REQUIRED, "where connections that come through the tunnel go"),
+        BURROW_OPT_REQUIRED | OPTION_MAPS, "where connections that come through the tunnel go"),
     BURROW_OPTION_SECRET(S, bearer_token, "bearer-token", "TOKEN", 0,
         "the token to show to the server"),
     BURROW_OPTION_PATH(S, bearer_token_file, "bearer-token-file", NULL, "FILE", 0,

@@ -19,6 +19,7 @@
 
 #define FILE_MAX (1024u * 1024u)
 #define KEYS_MAX 1000u
+#define MAP_MAX 2048u /* of a map in a list, as text */
 
 struct reader {
     yaml_parser_t parser;
@@ -108,7 +109,51 @@ static int add_value(struct reader *r, struct entry_value ***tail)
     return 0;
 }
 
-/* The value of a key: one scalar, or a list of scalars. */
+/* Appends to a text of MAP_MAX bytes; what stands for a comma among pairs is escaped. */
+static bool append(char *text, size_t *len, const char *p, bool escape)
+{
+    for (; *p != '\0'; p++) {
+        if (*len + 3 > MAP_MAX)
+            return false;
+        if (escape && *p == ',')
+            text[(*len)++] = '\\';
+        text[(*len)++] = *p;
+    }
+    text[*len] = '\0';
+    return true;
+}
+
+/* A map of scalars in a list, whose `{` was read, as one text. */
+static int add_map(struct reader *r, struct entry_value ***tail)
+{
+    char text[MAP_MAX];
+    size_t len = 0;
+    struct entry_value *value = arena_alloc(r->arena, sizeof *value);
+    if (!value)
+        return no_memory(r);
+    value->line = (unsigned)(r->event.start_mark.line + 1);
+    value->column = (unsigned)(r->event.start_mark.column + 1);
+    value->is_map = true;
+    for (bool is_key = true;; is_key = !is_key) {
+        if (next(r) != 0)
+            return r->err->code;
+        if (r->event.type == YAML_MAPPING_END_EVENT)
+            break;
+        if (r->event.type != YAML_SCALAR_EVENT)
+            return refuse(r, "only plain values are allowed in a map of this list");
+        if (!append(text, &len, is_key ? "," : "=", false) ||
+            !append(text, &len, (const char *)r->event.data.scalar.value, !is_key))
+            return refuse(r, "this map is too long");
+    }
+    value->text = arena_copy(r->arena, text, len);
+    if (!value->text)
+        return no_memory(r);
+    **tail = value;
+    *tail = &value->next;
+    return 0;
+}
+
+/* The value of a key: one scalar, or a list of scalars and of maps of scalars. */
 static int read_values(struct reader *r, struct entry *entry)
 {
     struct entry_value **tail = &entry->values;
@@ -124,9 +169,9 @@ static int read_values(struct reader *r, struct entry *entry)
             return r->err->code;
         if (r->event.type == YAML_SEQUENCE_END_EVENT)
             return 0;
-        if (r->event.type != YAML_SCALAR_EVENT)
+        if (r->event.type != YAML_SCALAR_EVENT && r->event.type != YAML_MAPPING_START_EVENT)
             return refuse(r, "only plain values are allowed in this list");
-        if (add_value(r, &tail) != 0)
+        if (r->event.type == YAML_SCALAR_EVENT ? add_value(r, &tail) != 0 : add_map(r, &tail) != 0)
             return r->err->code;
     }
 }

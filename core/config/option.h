@@ -15,6 +15,9 @@
 
 /* An empty value is a value, not "unset" (bridge-host: it turns bridges off). */
 #define OPTION_EMPTY_IS_VALUE 0x00010000u
+/* A list whose items may be maps in the file; each comes as ",key=value,…", where a comma in a
+ * value is "\,". */
+#define OPTION_MAPS 0x00040000u
 /* Not shown by --help. */
 #define OPTION_HIDDEN 0x00020000u
 #define OPTION_PLUGIN_FLAGS 0x0000ffffu

@@ -120,7 +120,7 @@ struct texts {
     const char *items[TEXTS_MAX];
     size_t n;
     bool too_many;
-    const struct entry_value *first; /* in the file */
+    const struct entry_value *first, *map; /* in the file */
 };
 
 static void add_text(struct texts *texts, const struct burrow_option *option, const char *text)
@@ -145,6 +145,8 @@ static void add_entry(struct texts *texts, const struct entry *entry)
             continue;
         if (texts->n == 0)
             texts->first = v;
+        if (v->is_map)
+            texts->map = v;
         if (texts->n == TEXTS_MAX)
             texts->too_many = true;
         else
@@ -245,6 +247,11 @@ static int from_file(struct parse *parse, const struct config_group *group,
         return 0;
     if (texts.n == 1 && *texts.items[0] == '\0' && (option->flags & OPTION_EMPTY_IS_VALUE) == 0)
         return 0;
+    if (texts.map && (option->flags & OPTION_MAPS) == 0)
+        return error_set(parse->err, BURROW_EINVAL,
+                         "%s:%u:%u: %s: a map is not allowed here; expected a value or a list of "
+                         "values",
+                         file->path, texts.map->line, texts.map->column, option->name);
     if (set_from(parse, option, values, &texts) == 0)
         return 1;
     return error_prefix(parse->err, "%s:%u:%u: %s", file->path, texts.first->line,

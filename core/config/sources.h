@@ -41,6 +41,7 @@ struct entry_value {
     struct entry_value *next;
     const char *text; /* NULL: null, that is unset */
     char *source;     /* where it stands in argv, or NULL */
+    bool is_map;      /* the text is ",key=value…" of a map, a comma in it is "\," */
     unsigned line, column;
 };
 struct entry {

@@ -2,35 +2,14 @@
 """nginx behind the tunnel and curl in front of it: large bodies both ways, at full speed and through a
 slow reader, equal by SHA-256, with bounded memory at both ends."""
 import os
-import shutil
 import subprocess
 
 import pytest
 
 from harness.burrow import TRANSPORTS
+from harness.programs import Nginx
 
 MEMORY_LIMIT_KIB = 64 << 10
-
-NGINX = """
-daemon off;
-worker_processes 2;
-pid {folder}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    sendfile on;
-    client_max_body_size 0;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-    uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    server {{
-        listen 127.0.0.1:{port};
-        root {folder}/root;
-        location /up/ {{ dav_methods PUT DELETE; }}
-    }}
-}}
-"""
 
 
 def sha256(path):
@@ -46,37 +25,6 @@ def make_file(path, size):
     zeros.wait()
     assert os.path.getsize(path) == size
     return sha256(path)
-
-
-class Nginx:
-    def __init__(self, folder, free_port):
-        self.folder, self.port = str(folder), free_port
-        os.chmod(self.folder, 0o755)
-        for name in ("root", "root/up", "body"):
-            os.makedirs(os.path.join(self.folder, name), exist_ok=True)
-        conf = os.path.join(self.folder, "nginx.conf")
-        with open(conf, "w") as file:
-            # Workers of a root's nginx run as another user, who could not write here.
-            file.write(("user root;" if os.getuid() == 0 else "") +
-                       NGINX.format(folder=self.folder, port=self.port))
-        self.log = open(os.path.join(self.folder, "log"), "w+")
-        self.process = subprocess.Popen(["nginx", "-c", conf, "-p", self.folder, "-e", "stderr"],
-                                        stdin=subprocess.DEVNULL, stderr=self.log)
-        subprocess.run(["curl", "-sS", "--retry", "50", "--retry-connrefused", "--retry-delay", "0",
-                        "--retry-max-time", "20", "-o", os.devnull, f"http://127.0.0.1:{self.port}/"],
-                       check=True)
-
-    def __str__(self):
-        return f"127.0.0.1:{self.port}"
-
-    def path(self, name):
-        return os.path.join(self.folder, "root", name)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
-        self.log.close()
-        shutil.rmtree(self.folder)  # gigabytes that pytest would keep
 
 
 @pytest.fixture(scope="module")

@@ -1,48 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """PostgreSQL behind the tunnel: pgbench with eight clients, and a large COPY out and in."""
-import glob
 import hashlib
-import os
-import shutil
 import subprocess
-import tempfile
 
 import pytest
 
-USER = "postgres" if os.getuid() == 0 else None  # PostgreSQL refuses to run as root
-
-
-def as_user(*argv):
-    return ["runuser", "-u", USER, "--", *argv] if USER else list(argv)
-
-
-class Cluster:
-    """A cluster of its own in a temporary folder, reachable by TCP alone."""
-
-    def __init__(self, free_port):
-        self.folder = tempfile.mkdtemp(prefix="burrow-pg-")
-        self.port = free_port
-        if USER:
-            shutil.chown(self.folder, USER)
-        folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
-        self.bin = folders[-1]
-        self.data = os.path.join(self.folder, "data")
-        self.run("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--no-sync")
-        options = (f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories= "
-                   "-c fsync=off -c max_wal_size=2GB")
-        self.run("pg_ctl", "-D", self.data, "-w", "-l", os.path.join(self.folder, "log"), "-o", options, "start")
-
-    def __str__(self):
-        return f"127.0.0.1:{self.port}"
-
-    def run(self, tool, *argv):
-        done = subprocess.run(as_user(os.path.join(self.bin, tool), *argv), cwd=self.folder, text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert done.returncode == 0, f"{tool}: {done.stdout}"
-
-    def stop(self):
-        self.run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
-        shutil.rmtree(self.folder)
+from harness.programs import Cluster, psql
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +16,6 @@ def cluster(free_port, sized):
          f"FROM generate_series(1, {sized(2_000_000, 100_000)}) AS i")
     yield cluster
     cluster.stop()
-
-
-def psql(address, *argv, **options):
-    host, port = address
-    return subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", host, "-p", str(port), "-U",
-                           "postgres", "-d", "postgres", *argv], check=True, **options)
 
 
 def digest_of_copy(address, table):

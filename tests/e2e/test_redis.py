@@ -4,22 +4,14 @@ import subprocess
 
 import pytest
 
+from harness.programs import Redis
+
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory, free_port):
-    port = free_port()
-    server = subprocess.Popen(["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "",
-                               "--appendonly", "no", "--dir", str(tmp_path_factory.mktemp("redis"))],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    for line in server.stdout:
-        if "Ready to accept connections" in line:
-            break
-    else:
-        raise AssertionError("redis-server did not start")
-    yield f"127.0.0.1:{port}"
-    server.terminate()
-    server.wait(10)
-    server.stdout.close()
+    server = Redis(tmp_path_factory.mktemp("redis"), free_port())
+    yield str(server)
+    server.stop()
 
 
 @pytest.mark.parametrize("pipeline", [1, 32])
