@@ -7,6 +7,7 @@
 #include "claims.h"
 #include "jwt/key.h"
 #include "jwt/secret.h"
+#include "jwt/sign.h"
 
 #include <burrow/command.h>
 #include <errno.h>
@@ -64,7 +65,7 @@ static int sign(const struct burrow_host *host, const struct jwt_rules *rules,
                 struct burrow_secret secret, const char *claims, int64_t valid_s, char **ret_token)
 {
     char *token;
-    int r = jwt_mint_hmac(rules->alg, secret, claims, strlen(claims), &token);
+    int r = jwt_mint(rules->alg, jwt_sign_hmac, &secret, NULL, claims, strlen(claims), &token);
     if (r == BURROW_EINVAL)
         return burrow_error(host, r, "the token would be longer than %u bytes: give fewer claims",
                             JWT_MAX_TOKEN);

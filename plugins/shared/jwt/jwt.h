@@ -107,10 +107,4 @@ void jwt_to_verdict(int r, const struct jwt_identity *who, const struct jwt_refu
 /* The jwt_verify_fn of HS256, HS384 and HS512; `key` is a struct burrow_secret. */
 int jwt_verify_hmac(const void *key, const struct jwt_signed *token, struct jwt_refusal *why);
 
-/* Signs a JSON object of claims with an HS* algorithm. *ret_token ends with NUL; the caller
- * frees it. BURROW_EINVAL: the token would be longer than JWT_MAX_TOKEN; BURROW_ENOMEM;
- * BURROW_EIO: OpenSSL failed. */
-int jwt_mint_hmac(const struct jwt_alg *alg, struct burrow_secret secret, const char *claims,
-                  size_t claims_len, char **ret_token);
-
 #endif

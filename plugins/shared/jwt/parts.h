@@ -31,11 +31,6 @@ int jwt_check_key_id(const json_t *member, const char **ret_kid, struct jwt_refu
 int jwt_check_claims(const json_t *claims, const struct jwt_rules *rules, int64_t now_ms,
                      struct jwt_identity *ret, struct jwt_refusal *why);
 
-/* Signs any header and payload, as they are. As jwt_mint_hmac; the tests make bad tokens
- * with good signatures by it. */
-int jwt_seal_hmac(const struct jwt_alg *alg, struct burrow_secret secret, const char *header,
-                  size_t header_len, const char *payload, size_t payload_len, char **ret_token);
-
 /* Fills *why for a key that cannot be used, and returns BURROW_EINVAL. */
 __attribute__((format(printf, 2, 3))) int jwt_bad_key(struct jwt_refusal *why, const char *fmt,
                                                       ...);

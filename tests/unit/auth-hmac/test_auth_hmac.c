@@ -3,7 +3,7 @@
  * of the gate say. */
 #include "loaded.h"
 
-#include "jwt/jwt.h"
+#include "jwt/sign.h"
 
 #include <burrow/auth.h>
 #include <setjmp.h>
@@ -87,7 +87,9 @@ static char *mint(const char *alg, const char *secret, const char *sub, int64_t 
     int n = snprintf(claims, sizeof claims, "{\"sub\":\"%s\",\"exp\":%lld}", sub,
                      (long long)time(NULL) + in_s);
     const struct burrow_secret key = {(const uint8_t *)secret, strlen(secret)};
-    assert_int_equal(jwt_mint_hmac(jwt_alg_find(alg), key, claims, (size_t)n, &token), BURROW_OK);
+    assert_int_equal(
+        jwt_mint(jwt_alg_find(alg), jwt_sign_hmac, &key, NULL, claims, (size_t)n, &token),
+        BURROW_OK);
     return token;
 }
 
@@ -238,8 +240,9 @@ static void tokens_without_exp_are_denied_or_warned_about(void **state)
     const struct burrow_secret key = {(const uint8_t *)SECRET, strlen(SECRET)};
     char *token = NULL;
     const char claims[] = "{\"sub\":\"client-a\"}";
-    assert_int_equal(jwt_mint_hmac(jwt_alg_find("HS256"), key, claims, strlen(claims), &token),
-                     BURROW_OK);
+    assert_int_equal(
+        jwt_mint(jwt_alg_find("HS256"), jwt_sign_hmac, &key, NULL, claims, strlen(claims), &token),
+        BURROW_OK);
     void *self = begin(l);
     assert_non_null(strstr(ask(l, self, token).reason, "--jwt-allow-no-exp"));
     loaded_end(l, self);

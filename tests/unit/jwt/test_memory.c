@@ -3,6 +3,7 @@
  * gate's own calls of malloc come here by the linker's --wrap. */
 #include "helper.h"
 #include "jwt/secret.h"
+#include "jwt/sign.h"
 
 void *__wrap_malloc(size_t n);
 void *__real_malloc(size_t n);
@@ -62,7 +63,7 @@ static void minting_without_memory_fails(void **state)
     (void)state;
     char *token = NULL;
     memory.exhausted = true;
-    int r = jwt_mint_hmac(jwt_alg_find("HS256"), test_secret, "{}", 2, &token);
+    int r = jwt_mint(jwt_alg_find("HS256"), jwt_sign_hmac, &test_secret, NULL, "{}", 2, &token);
     memory.exhausted = false;
     assert_int_equal(r, BURROW_ENOMEM);
     assert_null(token);
