@@ -37,8 +37,12 @@ static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
         refuse(b, fd, a == NULL ? "no client is there" : "the client does not offer the service");
         return;
     }
-    if (!attachment_may_open(a)) {
+    if (!right_holds(a)) {
         refuse(b, fd, "the client's token has expired");
+        return;
+    }
+    if (a->leaving) {
+        refuse(b, fd, "the client is stopping");
         return;
     }
     if (!permit_stream(b)) {
@@ -366,4 +370,15 @@ void bridges_close(struct client_record *record)
     struct bridge *b;
     while ((b = TAILQ_FIRST(&record->bridges)) != NULL)
         bridge_destroy(b);
+}
+
+void bridges_stop_listening(struct client_record *record)
+{
+    struct bridge *b;
+    TAILQ_FOREACH(b, &record->bridges, entry)
+    {
+        if (b->acceptor.magic != 0)
+            ports_release(record->server, b->acceptor.local.port);
+        acceptor_close(&b->acceptor);
+    }
 }

@@ -14,8 +14,7 @@
 #include <string.h>
 
 #define RECORD_MAGIC 0x52454330u
-#define ATTACHMENT_MAGIC 0x41544330u
-#define EXPIRY_CHECK_MS 60000 /* the wall clock may be set meanwhile */
+#define TAKEOVER_WINDOW_MS 60000u
 
 /* ---- records ---- */
 
@@ -31,6 +30,8 @@ static void record_free(struct client_record *record)
     struct server *server = record->server;
     must_be(record, RECORD_MAGIC);
     must(record->attachment == NULL);
+    if (record->leaving != NULL)
+        record->leaving->left = NULL;
     TAILQ_REMOVE(&server->gone, record, gone_entry);
     HASH_DEL(server->clients, record);
     server->record_count--;
@@ -120,6 +121,8 @@ void clients_sweep(struct server *server, uint64_t now_ms)
     {
         if (a->record != NULL && now_ms >= age)
             bridges_sweep(a->record, now_ms - age);
+        if (a->leaving && now_ms >= a->leave_by_ms)
+            session_close(a->session, BURROW_CLOSE_NORMAL, NULL, "its time to drain is over");
     }
 }
 
@@ -135,7 +138,9 @@ static void attachment_free(struct attachment *a)
     must_be(a, ATTACHMENT_MAGIC);
     must(a->record == NULL);
     TAILQ_REMOVE(&a->server->sessions, a, entry);
-    loop_timer_destroy(a->expiry);
+    if (a->left != NULL)
+        a->left->leaving = NULL;
+    right_end(a);
     session_destroy(a->session);
     a->magic = 0;
     free(a);
@@ -179,31 +184,6 @@ void attachment_set_grants(struct attachment *a, struct grants *grants)
     permit_say(a->record);
 }
 
-bool attachment_may_open(const struct attachment *a)
-{
-    return a->expires_ms == 0 || loop_unix_ms(a->server->loop) < a->expires_ms;
-}
-
-static void arm_expiry(struct attachment *a)
-{
-    int64_t left = a->expires_ms + EXPIRY_LEEWAY_MS - loop_unix_ms(a->server->loop);
-    if (left > EXPIRY_CHECK_MS)
-        left = EXPIRY_CHECK_MS;
-    loop_timer_set(a->expiry, left > 0 ? (uint64_t)left : 0);
-}
-
-static void on_expiry(void *arg)
-{
-    struct attachment *a = arg;
-    must_be(a, ATTACHMENT_MAGIC);
-    if (loop_unix_ms(a->server->loop) < a->expires_ms + EXPIRY_LEEWAY_MS) {
-        arm_expiry(a);
-        return;
-    }
-    session_close(a->session, BURROW_CLOSE_POLICY, auth_code_name(BURROW_CODE_TOKEN_EXPIRED),
-                  auth_code_text(BURROW_CODE_TOKEN_EXPIRED));
-}
-
 /* Only this side opens streams. */
 static void on_opened(void *arg, struct stream *stream, const struct frame_open *open)
 {
@@ -217,13 +197,32 @@ static void on_control(void *arg, const struct control *control)
 {
     struct attachment *a = arg;
     must_be(a, ATTACHMENT_MAGIC);
-    if (control->type == CONTROL_ERROR) {
-        char reason[96];
+    char reason[96];
+    switch (control->type) {
+    case CONTROL_ERROR:
         snprintf(reason, sizeof reason, "the client ended it: %s", control->code);
         session_close(a->session, BURROW_CLOSE_NORMAL, NULL, reason);
-    } else if (control->type == CONTROL_SERVICES && a->record != NULL) {
-        bridges_change(a, control);
+        break;
+    case CONTROL_SERVICES:
+        if (a->record != NULL && !a->server->draining)
+            bridges_change(a, control);
+        break;
+    case CONTROL_TOKEN:
+        right_renew(a, control);
+        break;
+    case CONTROL_DRAIN:
+        drain_announced(a, control);
+        break;
+    default:
+        break;
     }
+}
+
+static void on_emptied(void *arg)
+{
+    struct attachment *a = arg;
+    must_be(a, ATTACHMENT_MAGIC);
+    drain_look(a->server);
 }
 
 static void on_ended(void *arg, uint32_t close_code, const char *reason)
@@ -231,17 +230,31 @@ static void on_ended(void *arg, uint32_t close_code, const char *reason)
     struct attachment *a = arg;
     (void)close_code;
     must_be(a, ATTACHMENT_MAGIC);
+    struct server *server = a->server;
     detach(a, reason);
     attachment_free(a);
+    drain_look(server);
 }
 
 static const struct session_events attachment_events = {
     .opened = on_opened,
     .control = on_control,
+    .emptied = on_emptied,
     .ended = on_ended,
 };
 
 /* ---- registering ---- */
+
+/* The client's own newer session is here: what drains may end in order. Of such there is one
+ * at a time. */
+static void leave(struct client_record *record, struct attachment *old)
+{
+    detach(old, "the client has moved to another connection");
+    if (record->leaving != NULL)
+        attachment_free(record->leaving);
+    record->leaving = old;
+    old->left = record;
+}
 
 /* Ends what the client id had before. Its own reconnect is quiet: the old connection is dead
  * or about to be. */
@@ -250,14 +263,42 @@ static void replace(struct client_record *record, const char *instance)
     struct attachment *old = record->attachment;
     if (old == NULL)
         return;
+    if (strcmp(old->instance, instance) == 0 && old->leaving) {
+        leave(record, old);
+        return;
+    }
     if (strcmp(old->instance, instance) == 0) {
         detach(old, "replaced by the client's own reconnect");
         attachment_free(old);
         return;
     }
+    log_at(record->server->log, BURROW_LOG_WARN, "client_takeover",
+           burrow_str("client", record->id), burrow_str("session", old->session_id),
+           burrow_uint("takeovers", record->takeovers));
     detach(old, "superseded");
     session_close(old->session, BURROW_CLOSE_POLICY, "superseded",
                   "another client with this id has registered");
+}
+
+/* Two processes with one id must not cut each other's streams for ever: after so many takeovers
+ * within a minute who has the id keeps it, and who comes has to wait. */
+static bool may_take_over(struct client_record *record, const char *instance)
+{
+    struct server *server = record->server;
+    uint64_t now = loop_now_ms(server->loop);
+    if (record->attachment == NULL || strcmp(record->attachment->instance, instance) == 0)
+        return true;
+    if (record->takeovers == 0 || now - record->takeover_ms >= TAKEOVER_WINDOW_MS) {
+        record->takeovers = 0;
+        record->takeover_ms = now;
+    }
+    if (record->takeovers == TAKEOVERS_A_MINUTE) {
+        server->stats.takeovers_refused++;
+        return false;
+    }
+    record->takeovers++;
+    server->stats.takeovers_taken++;
+    return true;
 }
 
 static void fill_ack(const struct attachment *a, const struct control *reg, struct control *ack)
@@ -301,26 +342,22 @@ static struct session *begin_session(struct attachment *a, struct burrow_link *l
     return session_create(server->loop, server->log, link, &config, &attachment_events, a);
 }
 
-static struct attachment *attachment_create(struct server *server, const struct control *reg,
-                                            int64_t expires_ms)
+static struct attachment *attachment_create(struct server *server, const struct burrow_link *link,
+                                            const struct control *reg, int64_t expires_ms)
 {
     struct attachment *a = calloc(1, sizeof *a);
     if (a == NULL)
         return NULL;
     a->magic = ATTACHMENT_MAGIC;
     a->server = server;
-    a->expires_ms = expires_ms;
+    a->peer = *link_peer(link);
     snprintf(a->client_id, sizeof a->client_id, "%s", reg->client_id);
     snprintf(a->instance, sizeof a->instance, "%s", reg->instance);
     snprintf(a->session_id, sizeof a->session_id, "sess-%llu",
              (unsigned long long)++server->next_session);
-    if (expires_ms != 0) {
-        a->expiry = loop_timer_create(server->loop, on_expiry, a);
-        if (a->expiry == NULL) {
-            free(a);
-            return NULL;
-        }
-        arm_expiry(a);
+    if (right_begin(a, expires_ms) != BURROW_OK) {
+        free(a);
+        return NULL;
     }
     TAILQ_INSERT_TAIL(&server->sessions, a, entry);
     return a;
@@ -349,7 +386,7 @@ int clients_register(struct server *server, struct burrow_link *link, const stru
                      const struct right *right, const char **ret_code, const char **ret_message)
 {
     struct client_record *record = clients_find(server, reg->client_id);
-    if (server->stopping) {
+    if (server->draining || server->stopping) {
         *ret_code = "draining";
         *ret_message = "the server is stopping";
         return BURROW_EAGAIN;
@@ -360,8 +397,13 @@ int clients_register(struct server *server, struct burrow_link *link, const stru
         *ret_message = "the server has as many clients as it may";
         return BURROW_EDENIED;
     }
+    if (record != NULL && !may_take_over(record, reg->instance)) {
+        *ret_code = "superseded";
+        *ret_message = "the client id has changed hands too often";
+        return BURROW_EDENIED;
+    }
     struct control *ack = calloc(1, sizeof *ack);
-    struct attachment *a = attachment_create(server, reg, right->expires_ms);
+    struct attachment *a = attachment_create(server, link, reg, right->expires_ms);
     record = clients_get(server, reg->client_id);
     if (ack == NULL || a == NULL || record == NULL) {
         free(ack);

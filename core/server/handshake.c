@@ -105,20 +105,25 @@ static void refuse_protocol(struct handshake *h, const char *reason)
     refuse(h, BURROW_CLOSE_PROTOCOL, "protocol", reason, reason);
 }
 
-/* Counts and logs a credential that was not allowed. */
-static void note_refusal(struct handshake *h, const struct auth_verdict *v)
+void refusal_note(struct server *server, const struct burrow_addr *addr, uint64_t request_id,
+                  const struct auth_verdict *v)
 {
     bool denied = v->result == BURROW_AUTH_DENY;
     char peer[ADDRESS_TEXT], id[24];
-    snprintf(id, sizeof id, "%llu", (unsigned long long)h->request_id);
-    h->server->stats.refused[denied && v->code < AUTH_CODES ? v->code : 0]++;
+    snprintf(id, sizeof id, "%llu", (unsigned long long)request_id);
+    server->stats.refused[denied && v->code < AUTH_CODES ? v->code : 0]++;
     uint32_t dropped;
-    if (log_sample(&h->server->refusal_sample, loop_now_ms(h->server->loop), &dropped))
-        log_at(h->server->log, BURROW_LOG_WARN, "auth_refused",
-               burrow_str("peer", address_format(link_peer(h->link), peer)),
+    if (log_sample(&server->refusal_sample, loop_now_ms(server->loop), &dropped))
+        log_at(server->log, BURROW_LOG_WARN, "auth_refused",
+               burrow_str("peer", address_format(addr, peer)),
                burrow_str("code", denied ? auth_code_name(v->code) : "unavailable"),
                burrow_str("reason", v->reason), burrow_str("plugin", v->plugin),
                burrow_str("request_id", id), burrow_uint("left_out", dropped));
+}
+
+static void note_refusal(struct handshake *h, const struct auth_verdict *v)
+{
+    refusal_note(h->server, link_peer(h->link), h->request_id, v);
 }
 
 /* ---- from register to a session ---- */
@@ -279,6 +284,13 @@ static void on_authenticate(void *arg, const struct burrow_credential *credentia
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
     h->request_id = ++h->server->next_request;
+    if (h->server->draining) {
+        /* 503: whoever is behind the same name may take the client. */
+        const struct burrow_verdict full = {.size = sizeof full, .result = BURROW_AUTH_UNAVAILABLE};
+        h->server->stats.register_failed++;
+        link_admit(h->link, &full);
+        return;
+    }
     if (h->server->options->token_in_register && credential->token == NULL &&
         credential->client_cert_der == NULL) {
         /* A proxy may need the header for itself: the register frame must bring the token. */

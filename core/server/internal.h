@@ -2,8 +2,9 @@
 /*
  * What the files of the server share. server.c owns it all; listeners.c accepts clients'
  * connections, handshake.c takes each to a session or refuses it, clients.c keeps one record
- * per client id, bridges.c its listeners, registrar.c tells registries, routes.c answers
- * HTTP. Nobody outside core/server includes it.
+ * per client id, right.c looks after its token, bridges.c its listeners, registrar.c tells
+ * registries, routes.c answers HTTP, drain.c lets streams end before a stop. Nobody outside
+ * core/server includes it.
  */
 #ifndef SERVER_INTERNAL_H
 #define SERVER_INTERNAL_H
@@ -26,6 +27,7 @@
 #define MAX_PENDING 256u       /* handshakes, per role; at the limit the oldest goes */
 #define HANDSHAKE_MS 10000u    /* until the first message may flow; also an idle HTTP connection */
 #define REGISTER_MS 5000u      /* until the register frame is complete */
+#define TAKEOVERS_A_MINUTE 4u  /* of one client id; who comes then has to wait */
 #define EXPIRY_LEEWAY_MS 30000 /* a session outlives its token by this */
 #define SMALL_WINDOW 16384u
 #define STREAM_WINDOW (4u << 20)
@@ -64,6 +66,8 @@ struct server_stats {
     uint64_t dropped_pending;             /* the oldest that had to go, and those too slow */
     uint64_t bridge_accepted, bridge_refused;
     uint64_t stale_deleted;
+    uint64_t renewals_taken, renewals_refused;
+    uint64_t takeovers_taken, takeovers_refused;
     uint64_t grant_refused[GRANT_COUNT];
 };
 
@@ -99,8 +103,8 @@ struct server {
     struct session_stats sessions_stats;
     struct server_stats stats;
 
-    bool started, stopping;
-    struct loop_timer *stop_timer;
+    bool started, draining, stopping;
+    struct loop_timer *stop_timer; /* the end of the drain, then of the sessions */
 };
 
 /* ---- listeners.c ---- */
@@ -112,15 +116,27 @@ void listeners_close(struct server *server);
 void handshake_begin(struct listener *listener, int fd, const struct burrow_addr *peer);
 void handshake_drop_all(struct server *server, const char *why);
 
+/* Counts and logs a credential that was not allowed. */
+void refusal_note(struct server *server, const struct burrow_addr *peer, uint64_t request_id,
+                  const struct auth_verdict *verdict);
+
 /* ---- clients.c ---- */
+#define ATTACHMENT_MAGIC 0x41544330u
 /* One session and the link below it; outlives its record's interest in it while it leaves. */
 struct attachment {
     uint32_t magic;
     struct server *server;
     struct client_record *record; /* NULL: superseded, leaving */
     struct session *session;
-    struct loop_timer *expiry; /* NULL: the token never ends */
-    int64_t expires_ms;
+    struct burrow_addr peer;
+    struct loop_timer *expiry;
+    int64_t expires_ms; /* 0: the right never ends */
+    struct auth_request *renewal;
+    uint32_t renewal_serial;
+    uint64_t renewal_request;
+    bool leaving;               /* the client drains it: no new streams */
+    uint64_t leave_by_ms;       /* until then */
+    struct client_record *left; /* whose client has a newer session; in its `leaving` */
     TAILQ_ENTRY(attachment) entry;
     char client_id[CONTROL_MAX_CLIENT_ID + 1];
     char session_id[SESSION_ID_TEXT];
@@ -138,7 +154,10 @@ struct client_record {
     char id[CONTROL_MAX_CLIENT_ID + 1];
     struct attachment *attachment; /* NULL: gone */
     struct grants *grants;         /* of the present session; NULL: no limits */
+    struct attachment *leaving;    /* its client's own older session, whose streams end */
     char last_instance[CONTROL_INSTANCE];
+    uint64_t takeover_ms; /* when the first of these takeovers was */
+    uint32_t takeovers;
     uint64_t gone_ms;
     TAILQ_ENTRY(client_record) gone_entry; /* while attachment is NULL */
     struct bridge_list bridges;
@@ -166,13 +185,27 @@ int clients_register(struct server *server, struct burrow_link *link, const stru
 /* The grants of a renewed token count from now on, for all that comes anew; streams that are
  * under way go on. Keeps a reference of its own; NULL: no limits. */
 void attachment_set_grants(struct attachment *attachment, struct grants *grants);
-/* The right of this client has not ended. */
-bool attachment_may_open(const struct attachment *attachment);
 void clients_sweep(struct server *server, uint64_t now_ms);
 /* The registries know nothing of it any more: frees a record that is gone. */
 void clients_withdrawn(struct client_record *record);
 void clients_close_sessions(struct server *server);
 void clients_destroy(struct server *server);
+
+/* ---- right.c ---- */
+/* The client may have new streams. */
+bool right_holds(const struct attachment *attachment);
+int right_begin(struct attachment *attachment, int64_t expires_ms);
+void right_end(struct attachment *attachment);
+/* A `token` control: judges it and answers. */
+void right_renew(struct attachment *attachment, const struct control *control);
+
+/* ---- drain.c ---- */
+/* Nobody new, no new streams; false when no stream is there to be waited for. */
+bool drain_begin(struct server *server, uint32_t deadline_ms);
+/* A stream or a session has ended: the last one ends the drain. */
+void drain_look(struct server *server);
+/* A client's `drain` control. */
+void drain_announced(struct attachment *attachment, const struct control *control);
 
 /* ---- bridges.c ---- */
 /* A listener for one service of a client. It stays for the record's life, so that its port
@@ -201,6 +234,8 @@ void bridges_deactivate(struct client_record *record);
 /* Closes those that have not been active since before_ms. */
 void bridges_sweep(struct client_record *record, uint64_t before_ms);
 void bridges_close(struct client_record *record);
+/* Users are refused by the kernel from now on, and the ports are free for a successor. */
+void bridges_stop_listening(struct client_record *record);
 struct bridge *bridges_find(struct client_record *record, const char *name);
 /* HOST:PORT, or "" for a bridge without a listener. */
 const char *bridge_address(const struct bridge *bridge, char buf[ADDRESS_TEXT]);

@@ -72,6 +72,25 @@ static void write_handshakes(FILE *f, const struct server *s)
     fprintf(f, "burrow_auth_refusals_total{code=\"unavailable\"} %" PRIu64 "\n", t->refused[0]);
 }
 
+static void taken_and_refused(FILE *f, const char *name, uint64_t taken, uint64_t refused,
+                              const char *help)
+{
+    head(f, name, "counter", help);
+    fprintf(f, "%s{result=\"taken\"} %" PRIu64 "\n", name, taken);
+    fprintf(f, "%s{result=\"refused\"} %" PRIu64 "\n", name, refused);
+}
+
+static void write_life(FILE *f, const struct server *s)
+{
+    const struct server_stats *t = &s->stats;
+    gauge(f, "burrow_draining", s->draining,
+          "1 while running streams end before the server stops.");
+    taken_and_refused(f, "burrow_token_renewals_total", t->renewals_taken, t->renewals_refused,
+                      "Newer tokens for sessions that go on.");
+    taken_and_refused(f, "burrow_takeovers_total", t->takeovers_taken, t->takeovers_refused,
+                      "Client ids that another process claimed; refused: too often.");
+}
+
 static void write_bridges(FILE *f, const struct server *s)
 {
     const struct server_stats *t = &s->stats;
@@ -133,6 +152,7 @@ char *metrics_text(struct server *server, size_t *ret_len)
     fprintf(f, "burrow_build_info{version=\"%s\"} 1\n", BURROW_VERSION);
     write_sessions(f, server);
     write_handshakes(f, server);
+    write_life(f, server);
     write_bridges(f, server);
     for (size_t i = 0; i < server->config.instance_count; i++)
         write_plugin(f, server, i);

@@ -15,6 +15,7 @@ struct server_options {
     struct burrow_secret api_token;
     int64_t heartbeat_interval, heartbeat_timeout; /* ms */
     int64_t sweep_interval, stale_service_age;     /* ms */
+    int64_t drain_timeout;                         /* ms */
     int64_t max_clients, max_streams;
     int64_t buffer_limit; /* bytes */
     uint8_t token_in_register;

@@ -158,6 +158,15 @@ static void answer_metrics(struct server *server, struct route_answer *ret)
     ret->content_type = "text/plain; version=0.0.4; charset=utf-8";
 }
 
+static void answer_ready(const struct server *server, struct route_answer *ret)
+{
+    bool ready = server->started && !server->draining && !server->stopping;
+    answer_text(ret, ready ? 200 : 503,
+                ready              ? "ok"
+                : server->draining ? "draining\n"
+                                   : "not ready\n");
+}
+
 void routes_answer(struct server *server, const struct burrow_http *request,
                    struct route_answer *ret)
 {
@@ -169,8 +178,7 @@ void routes_answer(struct server *server, const struct burrow_http *request,
     else if (full && strcmp(path, "/livez") == 0)
         answer_text(ret, 200, "ok");
     else if (full && strcmp(path, "/readyz") == 0)
-        answer_text(ret, server->started && !server->stopping ? 200 : 503,
-                    server->started && !server->stopping ? "ok" : "not ready\n");
+        answer_ready(server, ret);
     else if (full && strcmp(path, "/metrics") == 0)
         answer_metrics(server, ret);
     else if (full && strncmp(path, "/api/", 5) == 0)

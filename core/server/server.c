@@ -73,7 +73,7 @@ static int make_chain(struct server *server, struct error *err)
 
 /* ---- life ---- */
 
-static void on_sessions_ended(void *arg);
+static void on_stop_timer(void *arg);
 
 int server_create(const struct server_config *config, struct server **ret, struct error *err)
 {
@@ -95,7 +95,7 @@ int server_create(const struct server_config *config, struct server **ret, struc
     TAILQ_INIT(&server->gone);
     TAILQ_INIT(&server->sessions);
     server->sweep_timer = loop_timer_create(server->loop, on_sweep, server);
-    server->stop_timer = loop_timer_create(server->loop, on_sessions_ended, server);
+    server->stop_timer = loop_timer_create(server->loop, on_stop_timer, server);
     if (server->sweep_timer == NULL || server->stop_timer == NULL ||
         accept_guard_init(&server->guard, server->loop, server->log) != BURROW_OK)
         rc = error_set(err, BURROW_ENOMEM, "out of memory");
@@ -125,24 +125,9 @@ int server_start(struct server *server, struct error *err)
     return BURROW_OK;
 }
 
-/* Sessions have said good-bye and told their ends by now. */
-static void on_sessions_ended(void *arg)
+static void end_sessions(struct server *server)
 {
-    struct server *server = arg;
-    must_be(server, SERVER_MAGIC);
-    clients_destroy(server);
-    server->config.stopped(server->config.arg);
-}
-
-void server_stop(struct server *server, const char *signal)
-{
-    must_be(server, SERVER_MAGIC);
-    if (server->stopping) {
-        loop_timer_set(server->stop_timer, 0);
-        return;
-    }
     server->stopping = true;
-    log_at(server->log, BURROW_LOG_INFO, "stopping", burrow_str("signal", signal));
     loop_timer_stop(server->sweep_timer);
     listeners_close(server);
     handshake_drop_all(server, "the server is stopping");
@@ -151,6 +136,36 @@ void server_stop(struct server *server, const char *signal)
     /* The links take their leave below the transports, which are waited for when they stop;
      * here only the turn must end on which sessions tell their ends. */
     loop_timer_set(server->stop_timer, 1);
+}
+
+static void on_stop_timer(void *arg)
+{
+    struct server *server = arg;
+    must_be(server, SERVER_MAGIC);
+    if (!server->stopping) { /* no stream is left, or its time is over */
+        log_at(server->log, BURROW_LOG_INFO, "drained",
+               burrow_uint("streams", server->sessions_stats.streams_active));
+        end_sessions(server);
+        return;
+    }
+    clients_destroy(server);
+    server->config.stopped(server->config.arg);
+}
+
+void server_stop(struct server *server, const char *signal)
+{
+    must_be(server, SERVER_MAGIC);
+    if (server->draining || server->stopping) {
+        loop_timer_set(server->stop_timer, 0);
+        return;
+    }
+    uint32_t drain_ms = (uint32_t)server->options->drain_timeout;
+    log_at(server->log, BURROW_LOG_INFO, "stopping", burrow_str("signal", signal),
+           burrow_uint("drain_ms", drain_ms));
+    if (drain_ms > 0 && drain_begin(server, drain_ms))
+        loop_timer_set(server->stop_timer, drain_ms);
+    else
+        end_sessions(server);
 }
 
 void server_destroy(struct server *server)
@@ -174,6 +189,9 @@ void server_destroy(struct server *server)
 void server_status(const struct server *server, char *buf, size_t size)
 {
     must_be(server, SERVER_MAGIC);
-    snprintf(buf, size, "%s%zu clients, %llu streams", server->stopping ? "stopping: " : "",
+    snprintf(buf, size, "%s%zu clients, %llu streams",
+             server->stopping   ? "stopping: "
+             : server->draining ? "draining: "
+                                : "",
              server->session_count, (unsigned long long)server->sessions_stats.streams_active);
 }

@@ -6,7 +6,7 @@
  *
  *   server_create   finds and binds the plugins' instances
  *   server_start    opens the listeners
- *   server_stop     closes them and the sessions; `stopped` follows
+ *   server_stop     lets streams end, closes listeners and sessions; `stopped` follows
  *   server_destroy  frees; asks nothing of plugins any more after `stopped`
  */
 #ifndef SERVER_SERVER_H
@@ -31,8 +31,8 @@ struct server_config {
 /* On failure err says what is missing (a transport, an auth plugin) and how to name it. */
 int server_create(const struct server_config *config, struct server **ret, struct error *err);
 int server_start(struct server *server, struct error *err);
-/* Ends in order, within two seconds. signal: its name, for the log. Calling it again ends
- * at once. */
+/* Lets the streams end that are there, for as long as drain-timeout says, then ends in order,
+ * within two seconds. signal: its name, for the log. Calling it again ends at once. */
 void server_stop(struct server *server, const char *signal);
 void server_destroy(struct server *server);
 /* What it does now, in a few words for people. */
