@@ -10,6 +10,8 @@ from harness.process import Process
 SECRET = "a secret of the tests, long enough for HS256 and more"
 ISSUER, AUDIENCE = "tests", "burrow-tests"
 TRANSPORTS = ("ws", "wss", "tls")
+# Most tests stop burrow while streams are open, and do not want to wait for them.
+AT_ONCE = {"BURROW_DRAIN_TIMEOUT": "0"}
 
 
 def clean_environment(**extra):
@@ -84,13 +86,13 @@ class Server(Process):
                  bridge_host="127.0.0.1", auth=True, main=None):
         """main: HOST:PORT of the listener that clients of this transport use; default any port."""
         self.transport = transport
-        settings = {}
+        settings = dict(AT_ONCE)
         any_port = f"[{host}]:0" if ":" in host else f"{host}:0"
         main = main or any_port
         argv = [burrow.binary, "server", "--bridge-host", bridge_host, "--server-addr",
                 any_port if transport == "tls" else main]
         if auth:
-            settings = {"BURROW_JWT_HMAC_SECRET": SECRET}
+            settings["BURROW_JWT_HMAC_SECRET"] = SECRET
             argv += ["--jwt-alg", "HS256", "--jwt-issuer", ISSUER, "--jwt-audience", AUDIENCE]
         if transport != "ws":
             cert, key = burrow.certificate
@@ -134,7 +136,7 @@ class Client(Process):
             argv += ["--tls-ca", authority or burrow.certificate[0]]
         self.client_id = client_id
         token = burrow.mint(client_id) if token is None else token
-        env = {**({"BURROW_BEARER_TOKEN": token} if token else {}), **(env or {})}
+        env = {**AT_ONCE, **({"BURROW_BEARER_TOKEN": token} if token else {}), **(env or {})}
         super().__init__(name or f"client {client_id}", argv + list(flags), env=clean_environment(**env))
 
     def ready(self, seconds=20, after=0):
