@@ -21,6 +21,7 @@ static const struct {
     {"auth-hmac", "burrow"},
     {"auth-pem", "burrow"},
     {"auth-jwks", "burrow-plugin-jwks"},
+    {"auth-static", "burrow"},
     {"auth-none", "burrow"},
     {"registry-noop", "burrow"},
     {"registry-kubernetes", "burrow-plugin-kubernetes"},
@@ -60,6 +61,7 @@ static const struct {
     {"jwt-audience", VERIFIERS, AUTH, NULL, NULL},
     {"jwt-allow-no-exp", VERIFIERS, AUTH, NULL, NULL},
     {"jwt-allow-weak-secret", "auth-hmac", AUTH, NULL, NULL},
+    {"auth-static-file", "auth-static", AUTH, "auth-static", NULL},
     {"tls-cert", BOTH_TRANSPORTS, TRANSPORT, NULL, NULL},
     {"tls-key", BOTH_TRANSPORTS, TRANSPORT, NULL, NULL},
     {"tls-client-ca", BOTH_TRANSPORTS, TRANSPORT, NULL, NULL},
@@ -176,8 +178,8 @@ static int choose_auth(const struct config *config, const char **ret, size_t *n,
     if (sources == 0)
         return error_set(err, BURROW_EINVAL,
                          "--jwt-hmac-secret (BURROW_JWT_HMAC_SECRET): no key source is set; "
-                         "expected it, --jwt-hmac-secret-file, --jwt-public-key-file or "
-                         "--jwks-url (or --plugin auth-none, which lets everybody in)");
+                         "expected it, --jwt-hmac-secret-file, --jwt-public-key-file, "
+                         "--jwks-url or --auth-static-file (or --plugin auth-none, which lets everybody in)");
     ret[(*n)++] = plugin;
     return 0;
 }

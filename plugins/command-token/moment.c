@@ -3,10 +3,9 @@
 #include "moment.h"
 
 #include "jwt/jwt.h"
+#include "utc.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* Digits only, as strtoll would also take signs and spaces. Stops at the first other
  * character, which *ret_rest is set to. */
@@ -26,22 +25,6 @@ static bool parse_digits(const char *text, int64_t *ret, const char **ret_rest)
     return true;
 }
 
-/* "2026-11-21T08:00:00Z". A date that the calendar does not have comes back changed from
- * timegm, which tells it. */
-static bool parse_utc(const char *text, int64_t *ret_s)
-{
-    struct tm tm = {.tm_isdst = 0};
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    if (strlen(text) != sizeof "2026-11-21T08:00:00Z" - 1 || !end || *end)
-        return false;
-    int day = tm.tm_mday, second = tm.tm_sec;
-    time_t at = timegm(&tm);
-    if (at < 0 || tm.tm_mday != day || tm.tm_sec != second)
-        return false;
-    *ret_s = (int64_t)at;
-    return true;
-}
-
 bool moment_parse(const char *text, int64_t now_s, int64_t *ret_s)
 {
     static const struct {
@@ -49,7 +32,7 @@ bool moment_parse(const char *text, int64_t now_s, int64_t *ret_s)
         int64_t seconds;
     } units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
 
-    if (parse_utc(text, ret_s))
+    if (utc_parse(text, ret_s))
         return true;
     int64_t value = 0;
     const char *rest = NULL;

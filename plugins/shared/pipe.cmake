@@ -3,4 +3,4 @@ pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl>=3.0)
 burrow_plugin_library(
   plugin_pipe
   SOURCES pipe.c pipe_write.c tls_context.c tls_file.c tls_reason.c
-  LIBS PkgConfig::OPENSSL)
+  LIBS plugin_file PkgConfig::OPENSSL)

@@ -2,18 +2,15 @@
 /* Reads PEM files with a bound and a check of what they are, see tls_file.h. */
 #include "tls_file.h"
 
+#include "file.h"
+
 #include <burrow/plugin.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FILE_MAX (1024 * 1024)
 #define CHAIN_MAX 20
@@ -37,65 +34,24 @@ static const char *ssl_text(void)
     return text != NULL ? text : "not valid PEM";
 }
 
-static int read_whole(int fd, const char *option, const char *file, uint8_t *p, size_t size,
-                      size_t *ret_n, struct tls_error *err)
-{
-    size_t n = 0;
-    while (n < size) {
-        ssize_t r = read(fd, p + n, size - n);
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r < 0)
-            return tls_error_set(err, BURROW_EIO, "--%s: cannot read \"%s\": %s", option, file,
-                                 strerror(errno));
-        if (r == 0)
-            break;
-        n += (size_t)r;
-    }
-    *ret_n = n;
-    return BURROW_OK;
-}
-
-/* The file as a memory BIO that owns its bytes. A FIFO or device is not waited for. */
+/* The file as a memory BIO that owns its bytes. */
 static int open_pem(const char *option, const char *file, BIO **ret, struct tls_error *err)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return tls_error_set(err, BURROW_EINVAL, "--%s: cannot open \"%s\": %s", option, file,
-                             strerror(errno));
-    int r;
-    struct stat st;
-    uint8_t *bytes = NULL;
-    size_t n = 0;
-    BIO *bio = NULL;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        r = tls_error_set(err, BURROW_EINVAL, "--%s: \"%s\" is not a regular file", option, file);
-        goto out;
-    }
-    if (st.st_size > FILE_MAX) {
-        r = tls_error_set(err, BURROW_EINVAL, "--%s: \"%s\" is larger than 1 MiB", option, file);
-        goto out;
-    }
-    size_t size = (size_t)st.st_size;
-    bytes = (uint8_t *)malloc(size + 1);
-    bio = BIO_new(BIO_s_mem());
-    if (bytes == NULL || bio == NULL) {
+    char why[FILE_WHY] = "out of memory";
+    struct file_bytes whole;
+    int r = file_read(file, FILE_MAX, false, &whole, why);
+    if (r < 0)
+        return tls_error_set(err, r, "--%s: %s", option, why);
+    BIO *bio = BIO_new(BIO_s_mem());
+    if (bio == NULL ||
+        (whole.len > 0 && BIO_write(bio, whole.data, (int)whole.len) != (int)whole.len)) {
+        BIO_free(bio);
         r = tls_error_set(err, BURROW_ENOMEM, "--%s: out of memory", option);
-        goto out;
-    }
-    r = read_whole(fd, option, file, bytes, size, &n, err);
-    if (r == BURROW_OK && n > 0 && BIO_write(bio, bytes, (int)n) != (int)n)
-        r = tls_error_set(err, BURROW_ENOMEM, "--%s: out of memory", option);
-    OPENSSL_cleanse(bytes, size);
-    if (r == BURROW_OK) {
+    } else {
         BIO_set_mem_eof_return(bio, 0);
         *ret = bio;
-        bio = NULL;
     }
-out:
-    BIO_free(bio);
-    free(bytes);
-    close(fd);
+    file_free(&whole);
     return r;
 }
 

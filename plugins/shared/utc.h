@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Moments as people write them in files and on command lines. */
+#ifndef SHARED_UTC_H
+#define SHARED_UTC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* "2026-11-21T08:00:00Z" (RFC 3339 in UTC, without fractions) to Unix time in seconds. */
+bool utc_parse(const char *text, int64_t *ret_s);
+
+#endif
