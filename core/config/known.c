@@ -176,10 +176,11 @@ static int choose_auth(const struct config *config, const char **ret, size_t *n,
                          "list with an auth plugin for each",
                          said);
     if (sources == 0)
-        return error_set(err, BURROW_EINVAL,
-                         "--jwt-hmac-secret (BURROW_JWT_HMAC_SECRET): no key source is set; "
-                         "expected it, --jwt-hmac-secret-file, --jwt-public-key-file, "
-                         "--jwks-url or --auth-static-file (or --plugin auth-none, which lets everybody in)");
+        return error_set(
+            err, BURROW_EINVAL,
+            "--jwt-hmac-secret (BURROW_JWT_HMAC_SECRET): no key source is set; "
+            "expected it, --jwt-hmac-secret-file, --jwt-public-key-file, "
+            "--jwks-url or --auth-static-file (or --plugin auth-none, which lets everybody in)");
     ret[(*n)++] = plugin;
     return 0;
 }
