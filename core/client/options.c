@@ -36,7 +36,7 @@ const struct burrow_option client_option_table[] = {
     BURROW_OPTION_DURATION(S, client_auth_retry_interval, "client-auth-retry-interval", "5s", 0, 10,
         HOUR, "first pause after a refusal; it doubles up to 60s"),
     BURROW_OPTION_DURATION(S, drain_timeout, "drain-timeout", "30s", BURROW_OPT_RELOADABLE, 0, HOUR,
-        "how long running streams may go on after SIGTERM; 0s ends them at once"),
+        "how long running streams may go on after SIGTERM; 0 ends them at once"),
     BURROW_OPTION_INT(S, max_streams, "max-streams", "1024", "COUNT", 0, 1, 65536,
         "streams that the server may have open at once"),
     BURROW_OPTION_BYTES(S, buffer_limit, "buffer-limit", "128MiB", 0, 1 << 20, (int64_t)1 << 40,

@@ -54,6 +54,7 @@ static const struct {
     {"jwt-public-key-file", "auth-pem", AUTH, "auth-pem", NULL},
     {"jwks-url", "auth-jwks", AUTH, "auth-jwks", NULL},
     {"jwks-refresh", "auth-jwks", AUTH, NULL, NULL},
+    {"jwks-keep", "auth-jwks", AUTH, NULL, NULL},
     {"jwks-ca", "auth-jwks", AUTH, NULL, NULL},
     {"jwks-allow-http", "auth-jwks", AUTH, NULL, NULL},
     {"jwt-alg", VERIFIERS, AUTH, NULL, NULL},

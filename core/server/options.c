@@ -46,7 +46,7 @@ const struct burrow_option server_option_table[] = {
     BURROW_OPTION_DURATION(S, stale_service_age, "stale-service-age", "10m", 0, 100,
         (int64_t)365 * DAY, "how long the bridge and the services of a client that is gone are kept"),
     BURROW_OPTION_DURATION(S, drain_timeout, "drain-timeout", "30s", BURROW_OPT_RELOADABLE, 0, DAY,
-        "how long running streams may go on after SIGTERM; 0s ends them at once"),
+        "how long running streams may go on after SIGTERM; 0 ends them at once"),
     BURROW_OPTION_INT(S, max_clients, "max-clients", "10000", "COUNT", 0, 1, 1000000,
         "clients connected at once"),
     BURROW_OPTION_INT(S, max_streams, "max-streams", "1024", "COUNT", 0, 1, 65536,
