@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "client/options.h"
-#include "client/target.h"
 #include "client/url.h"
 #include "config/option.h"
 
@@ -123,27 +122,6 @@ static void a_connect_address_may_leave_the_port_to_the_url(void **state)
     }
 }
 
-static void targets_may_have_names_and_be_unix_sockets(void **state)
-{
-    (void)state;
-    struct target t;
-    struct error err = {0};
-    assert_int_equal(target_parse("127.0.0.1:5432", &t, &err), 0);
-    assert_string_equal(t.name, "");
-    assert_int_equal(t.endpoint.port, 5432);
-    assert_int_equal(target_parse("pg-1=db.local:5432", &t, &err), 0);
-    assert_string_equal(t.name, "pg-1");
-    assert_string_equal(t.text, "db.local:5432");
-    assert_int_equal(target_parse("web=unix:/run/a=b", &t, &err), 0);
-    assert_string_equal(t.name, "web");
-    assert_string_equal(t.endpoint.path, "/run/a=b");
-    assert_int_equal(target_parse("unix:/run/a=b", &t, &err), 0);
-    assert_string_equal(t.name, "");
-    static const char *const bad[] = {"=h:80", "A=h:80", "a b=h:80", "h:80=", "pg=", "pg=h", ":80"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_true(target_parse(bad[i], &t, &err) < 0);
-}
-
 static struct client_options good(void)
 {
     static const char *const targets[] = {"127.0.0.1:80", "127.0.0.1:81"};
@@ -220,7 +198,6 @@ int main(void)
         cmocka_unit_test(bad_urls_are_refused),
         cmocka_unit_test(a_password_in_a_url_is_not_repeated),
         cmocka_unit_test(a_connect_address_may_leave_the_port_to_the_url),
-        cmocka_unit_test(targets_may_have_names_and_be_unix_sockets),
         cmocka_unit_test(each_option_is_named_when_it_is_wrong),
         cmocka_unit_test(a_client_id_has_1_to_128_bytes),
         cmocka_unit_test(the_option_table_is_sound),
