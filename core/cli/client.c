@@ -15,6 +15,9 @@ static int check(const struct runtime *rt, struct error *err)
     int rc = client_options_check(o, err);
     if (rc != BURROW_OK)
         return rc;
+    rc = runtime_check_admin(rt, o->admin_addr, err);
+    if (rc != BURROW_OK)
+        return rc;
     struct server_url url;
     char host[256];
     uint16_t port;
@@ -62,9 +65,7 @@ static int create(struct runtime *rt, burrow_timer_fn *stopped, void *arg, void 
 
 static int start(void *self, struct error *err)
 {
-    (void)err;
-    client_start(self);
-    return BURROW_OK;
+    return client_start(self, err);
 }
 
 static void stop(void *self, const char *signal_name)

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "config/known.h"
 
+#include <burrow/transport.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,28 @@ bool runtime_has(const struct runtime *rt, const char *plugin_name)
         if (strcmp(plugin_descriptor(rt->plugins[i])->name, plugin_name) == 0)
             return true;
     return false;
+}
+
+bool runtime_speaks_http(const struct runtime *rt)
+{
+    for (size_t i = 0; i < rt->plugin_count; i++) {
+        const struct burrow_plugin *d = plugin_descriptor(rt->plugins[i]);
+        if (d->kind != BURROW_KIND_TRANSPORT)
+            continue;
+        const struct burrow_transport_ops *ops = d->ops;
+        if ((ops->flags & BURROW_TRANSPORT_HTTP) != 0)
+            return true;
+    }
+    return false;
+}
+
+int runtime_check_admin(const struct runtime *rt, const char *admin_addr, struct error *err)
+{
+    if (admin_addr == NULL || runtime_speaks_http(rt))
+        return BURROW_OK;
+    return error_set(err, BURROW_EINVAL,
+                     "--admin-addr (BURROW_ADMIN_ADDR): needs a transport plugin that speaks HTTP, "
+                     "such as transport-ws; none is in use");
 }
 
 struct instance *runtime_next(const struct runtime *rt, uint32_t kind, size_t *at)

@@ -54,6 +54,10 @@ struct runtime {
 
 /* true when the plugin of this name is in use. */
 bool runtime_has(const struct runtime *rt, const char *plugin_name);
+/* true when a transport plugin that carries HTTP requests is in use. */
+bool runtime_speaks_http(const struct runtime *rt);
+/* --admin-addr (NULL: not given) needs such a plugin. */
+int runtime_check_admin(const struct runtime *rt, const char *admin_addr, struct error *err);
 /* The next instance of a kind: *at counts on from 0; NULL at the end. */
 struct instance *runtime_next(const struct runtime *rt, uint32_t kind, size_t *at);
 

@@ -32,24 +32,18 @@ static int check_listen(const struct runtime *rt, const struct server_options *o
 
 static int check(const struct runtime *rt, struct error *err)
 {
-    bool has_auth = false, has_http = false;
+    bool has_auth = false;
     const struct server_options *o = rt->options;
     for (size_t i = 0; i < rt->plugin_count; i++) {
         const struct burrow_plugin *d = plugin_descriptor(rt->plugins[i]);
         has_auth = has_auth || d->kind == BURROW_KIND_AUTH;
-        if (d->kind == BURROW_KIND_TRANSPORT) {
-            const struct burrow_transport_ops *ops = d->ops;
-            has_http = has_http || (ops->flags & BURROW_TRANSPORT_HTTP) != 0;
-        }
     }
     if (!has_auth)
         return error_set(err, BURROW_EINVAL,
                          "no auth plugin is in use: give a key, such as --jwt-hmac-secret "
                          "(BURROW_JWT_HMAC_SECRET), or let everyone in with --plugin auth-none");
-    if (o->admin_addr != NULL && !has_http)
-        return error_set(err, BURROW_EINVAL,
-                         "--admin-addr (BURROW_ADMIN_ADDR): needs a transport plugin that speaks "
-                         "HTTP, such as transport-ws; none is in use");
+    if (runtime_check_admin(rt, o->admin_addr, err) != BURROW_OK)
+        return err->code;
     if (o->tls_addr != NULL && !runtime_has(rt, "transport-tls"))
         return error_set(err, BURROW_EINVAL,
                          "--tls-addr (BURROW_TLS_ADDR): needs the plugin transport-tls, which is "
@@ -58,7 +52,7 @@ static int check(const struct runtime *rt, struct error *err)
         return error_set(err, BURROW_EINVAL,
                          "--tls-addr (BURROW_TLS_ADDR): needs --tls-cert (BURROW_TLS_CERT) and "
                          "--tls-key (BURROW_TLS_KEY)");
-    if (o->tls_addr == NULL && !has_http && o->listen.count == 0)
+    if (o->tls_addr == NULL && !runtime_speaks_http(rt) && o->listen.count == 0)
         return error_set(err, BURROW_EINVAL,
                          "nothing to listen at: use the plugin transport-ws, transport-tls with "
                          "--tls-addr (BURROW_TLS_ADDR), or another with --listen (BURROW_LISTEN)");

@@ -7,29 +7,31 @@
 #define SUPERSEDED_MS 60000u
 #define SUPERSEDED_SPREAD_MS 5000u
 
+/* docs/operations.md has this table too, and a test compares them. */
+static const struct {
+    const char *name;
+    uint32_t first_ms, max_ms;
+} CAUSES[BACKOFF_CAUSES] = {
+    [BACKOFF_NETWORK] = {"network", 1000, 15000},
+    [BACKOFF_REFUSED] = {"refused", 5000, 60000},
+    [BACKOFF_NOT_YET_VALID] = {"not_yet_valid", 2000, 30000},
+    [BACKOFF_EXPIRED_INLINE] = {"expired_inline", 15000, 120000},
+    [BACKOFF_EXPIRED_FILE] = {"expired_file", 1000, 10000},
+    [BACKOFF_SUPERSEDED] = {"superseded", SUPERSEDED_MS, SUPERSEDED_MS + SUPERSEDED_SPREAD_MS},
+};
+
+const char *backoff_cause_name(enum backoff_cause cause)
+{
+    return CAUSES[cause].name;
+}
+
 void backoff_init(struct backoff *backoff, uint64_t retry_ms, uint64_t refused_ms)
 {
-    static const struct backoff defaults = {
-        .first_ms =
-            {
-                [BACKOFF_NETWORK] = 1000,
-                [BACKOFF_REFUSED] = 5000,
-                [BACKOFF_NOT_YET_VALID] = 2000,
-                [BACKOFF_EXPIRED_INLINE] = 15000,
-                [BACKOFF_EXPIRED_FILE] = 1000,
-                [BACKOFF_SUPERSEDED] = SUPERSEDED_MS,
-            },
-        .max_ms =
-            {
-                [BACKOFF_NETWORK] = 15000,
-                [BACKOFF_REFUSED] = 60000,
-                [BACKOFF_NOT_YET_VALID] = 30000,
-                [BACKOFF_EXPIRED_INLINE] = 120000,
-                [BACKOFF_EXPIRED_FILE] = 10000,
-                [BACKOFF_SUPERSEDED] = SUPERSEDED_MS,
-            },
-    };
-    *backoff = defaults;
+    *backoff = (struct backoff){0};
+    for (int i = 0; i < BACKOFF_CAUSES; i++) {
+        backoff->first_ms[i] = CAUSES[i].first_ms;
+        backoff->max_ms[i] = CAUSES[i].max_ms;
+    }
     backoff->first_ms[BACKOFF_NETWORK] = retry_ms;
     backoff->first_ms[BACKOFF_REFUSED] = refused_ms;
     for (int i = 0; i < BACKOFF_CAUSES; i++)

@@ -19,6 +19,9 @@ enum backoff_cause {
     BACKOFF_CAUSES
 };
 
+/* For metrics: "network", "refused", … */
+const char *backoff_cause_name(enum backoff_cause cause);
+
 #define BACKOFF_FLOOR_MS 100u
 #define BACKOFF_LONG_SESSION_MS 60000u
 

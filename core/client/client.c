@@ -49,6 +49,8 @@ enum backoff_cause client_cause(const struct client *c, const char *code)
 
 void client_retry(struct client *c, enum backoff_cause cause, const char *code, const char *reason)
 {
+    if (!c->refreshing)
+        c->failures[cause]++;
     uint64_t pause = c->refreshing ? 0 : backoff_next(&c->backoff, cause, client_random());
     if (code != NULL)
         log_at(c->log, BURROW_LOG_WARN, "refused", burrow_str("code", code),
@@ -65,6 +67,7 @@ void client_retry(struct client *c, enum backoff_cause cause, const char *code, 
 static void stop_on_time(struct client *c)
 {
     if (!c->draining) {
+        client_status_close(c);
         c->config.stopped(c->config.arg);
         return;
     }
@@ -106,13 +109,16 @@ static int find_transport(struct client *c, struct error *err)
             continue;
         const struct burrow_transport_ops *ops = instance_ops(instance);
         ops->bind(instance_self(instance), &link_transport_host);
+        const struct link_transport transport = {.ops = ops,
+                                                 .self = instance_self(instance),
+                                                 .loop = c->loop,
+                                                 .log = c->log,
+                                                 .name = instance_name(instance)};
+        if (c->http.ops == NULL && (ops->flags & BURROW_TRANSPORT_HTTP) != 0)
+            c->http = transport;
         for (const char *const *s = ops->schemes; c->transport.ops == NULL && *s != NULL; s++)
             if (strcmp(*s, c->url.scheme) == 0)
-                c->transport = (struct link_transport){.ops = ops,
-                                                       .self = instance_self(instance),
-                                                       .loop = c->loop,
-                                                       .log = c->log,
-                                                       .name = instance_name(instance)};
+                c->transport = transport;
     }
     if (c->transport.ops == NULL)
         return error_set(err, BURROW_EINVAL,
@@ -209,11 +215,14 @@ int client_create(const struct client_config *config, struct client **ret, struc
     return BURROW_OK;
 }
 
-void client_start(struct client *c)
+int client_start(struct client *c, struct error *err)
 {
     must_be(c, CLIENT_MAGIC);
     must(c->state == CLIENT_IDLE);
-    connect_begin(c);
+    int rc = client_status_open(c, err);
+    if (rc == BURROW_OK)
+        connect_begin(c);
+    return rc;
 }
 
 void client_stop(struct client *c, const char *signal)
@@ -246,6 +255,7 @@ void client_destroy(struct client *c)
     if (c->timer != NULL)
         connect_drop(c, "stopping");
     must(LIST_EMPTY(&c->joinings));
+    client_status_close(c);
     loop_timer_destroy(c->timer);
     loop_timer_destroy(c->refresh);
     loop_timer_destroy(c->services_timer);

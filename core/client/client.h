@@ -38,7 +38,7 @@ int client_way(const struct client_options *options, const struct proxy_settings
 
 /* On failure err says what is wrong, for example that no transport speaks the URL's scheme. */
 int client_create(const struct client_config *config, struct client **ret, struct error *err);
-void client_start(struct client *client);
+int client_start(struct client *client, struct error *err); /* fails for --admin-addr only */
 /*
  * The targets from now on, as --local-target gives them. A target of a name that was there
  * before takes over its service, id and bridge; what is missing is withdrawn, what is new is

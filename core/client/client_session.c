@@ -210,6 +210,7 @@ int session_begin(struct client *c)
     c->current = s;
     c->link = NULL;
     c->state = CLIENT_CONNECTED;
+    c->connects++;
     snprintf(c->session_id, sizeof c->session_id, "%s", ack->session_id);
     c->expires_ms = ack->expires_ms != 0 ? ack->expires_ms
                     : c->token != NULL   ? token_expiry_ms(c->token)

@@ -15,6 +15,7 @@
 #include "client/token.h"
 #include "client/url.h"
 #include "loop/connect.h"
+#include "status/port.h"
 #include "tunnel/session.h"
 #include "wire/control.h"
 
@@ -82,7 +83,9 @@ struct client {
     struct backoff services_backoff;
     struct loop_timer *services_timer; /* until refused ones are asked for again */
     struct token_source token_source;
-    struct link_transport transport;
+    struct link_transport transport, http; /* http: for the admin address, or without ops */
+    struct accept_guard guard;
+    struct status_port *admin;
     char instance[CONTROL_INSTANCE];
 
     struct loop_timer *timer;   /* the pause, the dial, register_ack, the end of stopping */
@@ -113,6 +116,7 @@ struct client {
     struct backoff backoff;
     struct budget budget;
     struct session_stats stats;
+    uint64_t connects, failures[BACKOFF_CAUSES];
 };
 
 /* ---- client.c ---- */
@@ -159,6 +163,11 @@ void services_renumber(struct client *c);
 void services_send(void *arg);
 /* The server's answer to a register (is_first) or to services_send. */
 void services_answered(struct client *c, const struct control *answer, bool is_first);
+
+/* ---- status.c ---- */
+/* Serves --admin-addr, if it is given. */
+int client_status_open(struct client *c, struct error *err);
+void client_status_close(struct client *c);
 
 /* ---- streams.c ---- */
 void streams_opened(struct client *c, struct stream *stream, const struct frame_open *open);

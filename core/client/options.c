@@ -21,6 +21,8 @@ const struct burrow_option client_option_table[] = {
         "the server: ws://HOST[:PORT]/ws, wss://HOST[:PORT]/ws or tls://HOST:PORT"),
     BURROW_OPTION_STRING(S, connect_addr, "connect-addr", NULL, "HOST[:PORT]", 0, NULL,
         "connect here instead of to the URL's host; Host header and certificate name stay"),
+    BURROW_OPTION_STRING(S, admin_addr, "admin-addr", NULL, "HOST:PORT", 0, NULL,
+        "serve health and metrics here; port 0 takes any free one"),
     BURROW_OPTION_STRING(S, client_id, "client-id", NULL, "ID", BURROW_OPT_REQUIRED, NULL,
         "the name of this client, equal to the token's subject"),
     BURROW_OPTION_LIST(S, local_target, "local-target", "[NAME=]HOST:PORT|unix:PATH[,port=PORT][,proxy-protocol=v1|v2]",
@@ -104,5 +106,10 @@ int client_options_check(const struct client_options *options, struct error *err
     if (options->connect_addr != NULL &&
         connect_addr_parse(options->connect_addr, host, &port, err) != BURROW_OK)
         return error_prefix(err, "--connect-addr (BURROW_CONNECT_ADDR)");
+    struct endpoint admin;
+    if (options->admin_addr != NULL &&
+        endpoint_parse(options->admin_addr, ENDPOINT_ANY_PORT | ENDPOINT_NO_HOST, &admin, err) !=
+            BURROW_OK)
+        return error_prefix(err, "--admin-addr (BURROW_ADMIN_ADDR)");
     return check_token(options, err);
 }

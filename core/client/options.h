@@ -8,6 +8,7 @@
 struct client_options {
     const char *server_url;
     const char *connect_addr; /* NULL when unset */
+    const char *admin_addr;   /* likewise */
     const char *client_id;
     struct burrow_list local_target; /* as client/target.h has them */
     struct burrow_secret bearer_token;

@@ -199,6 +199,8 @@ int known_choose(const struct config *config, const char *command, uint32_t kind
         url = client ? config_peek(config, "server-url") : NULL;
         if (url && strncasecmp(url, "tls:", 4) == 0) {
             ret[(*ret_n)++] = "transport-tls";
+            if (config_peek(config, "admin-addr")) /* which HTTP carries */
+                ret[(*ret_n)++] = "transport-ws";
             return 0;
         }
         ret[(*ret_n)++] = "transport-ws";

@@ -7,6 +7,7 @@
 #include "server/internal.h"
 
 #include "base/object.h"
+#include "base/socket.h"
 #include "tunnel/relay.h"
 
 #include <stdio.h>

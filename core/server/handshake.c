@@ -14,6 +14,7 @@
 #include "server/routes.h"
 
 #include "base/object.h"
+#include "base/socket.h"
 #include "tunnel/relay.h"
 
 #include <stdio.h>
@@ -66,11 +67,6 @@ static void handshake_end(struct handshake *h, uint32_t code, const char *why)
     if (h->link != NULL)
         link_abandon(h->link, code, why);
     handshake_free(h);
-}
-
-static bool is_admin(const struct handshake *h)
-{
-    return h->pending == &h->server->pending_admin;
 }
 
 /* ---- refusals ---- */
@@ -318,10 +314,6 @@ static void on_open(void *arg)
 {
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
-    if (is_admin(h)) {
-        handshake_end(h, BURROW_CLOSE_POLICY, "no sessions at the admin address");
-        return;
-    }
     h->gather = malloc(FRAME_MAX_CONTROL);
     if (h->gather == NULL) {
         handshake_end(h, BURROW_CLOSE_INTERNAL, "out of memory");
@@ -348,18 +340,10 @@ static void on_http_request(void *arg, void *token, const struct burrow_http *re
 {
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
-    struct route_answer answer = {0};
+    struct http_answer answer = {0};
     routes_answer(h->server, request, &answer);
-    const struct burrow_http_response response = {
-        .size = sizeof response,
-        .status = answer.status,
-        .content_type = answer.content_type,
-        .body = answer.body != NULL ? answer.body : "",
-        .body_len = answer.len,
-    };
     loop_timer_set(h->timer, HANDSHAKE_MS);
-    link_http_respond(h->link, token, &response);
-    free(answer.body);
+    answer_send(h->link, token, &answer);
 }
 
 static void on_timer(void *arg)
@@ -394,17 +378,16 @@ static void drop_oldest(struct server *server, struct pending *pending)
 void handshake_begin(struct listener *listener, int fd, const struct burrow_addr *peer)
 {
     struct server *server = listener->server;
-    struct pending *pending =
-        listener->role == BURROW_ROLE_ADMIN ? &server->pending_admin : &server->pending_main;
+    struct pending *pending = &server->pending;
     if (pending->count >= MAX_PENDING)
         drop_oldest(server, pending);
 
     struct handshake *h = calloc(1, sizeof *h);
     struct burrow_accept accepted = {
         .size = sizeof accepted,
-        .role = listener->role,
+        .role = BURROW_ROLE_MAIN,
         .fd = fd,
-        .tls = listener->role == BURROW_ROLE_MAIN,
+        .tls = 1,
         .peer = *peer,
     };
     struct sockaddr_storage local;
@@ -429,15 +412,9 @@ void handshake_begin(struct listener *listener, int fd, const struct burrow_addr
         handshake_free(h);
 }
 
-static void drop_pending(struct pending *pending, const char *why)
-{
-    struct handshake *h;
-    while ((h = TAILQ_FIRST(&pending->list)) != NULL)
-        handshake_end(h, BURROW_CLOSE_GOING_AWAY, why);
-}
-
 void handshake_drop_all(struct server *server, const char *why)
 {
-    drop_pending(&server->pending_main, why);
-    drop_pending(&server->pending_admin, why);
+    struct handshake *h;
+    while ((h = TAILQ_FIRST(&server->pending.list)) != NULL)
+        handshake_end(h, BURROW_CLOSE_GOING_AWAY, why);
 }

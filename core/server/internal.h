@@ -12,9 +12,10 @@
 #include "auth/chain.h"
 #include "auth/ticket.h"
 #include "base/map.h"
-#include "server/acceptor.h"
+#include "loop/acceptor.h"
 #include "server/options.h"
 #include "server/server.h"
+#include "status/port.h"
 #include "tunnel/session.h"
 #include "wire/control.h"
 
@@ -23,8 +24,8 @@
 #include <sys/queue.h>
 
 #define SERVER_MAGIC 0x53525630u
-#define MAX_LISTENERS (3 + SERVER_MAX_LISTEN)
-#define MAX_PENDING 256u       /* handshakes, per role; at the limit the oldest goes */
+#define MAX_LISTENERS (2 + SERVER_MAX_LISTEN)
+#define MAX_PENDING 256u       /* handshakes; at the limit the oldest goes */
 #define HANDSHAKE_MS 10000u    /* until the first message may flow; also an idle HTTP connection */
 #define REGISTER_MS 5000u      /* until the register frame is complete */
 #define TAKEOVERS_A_MINUTE 4u  /* of one client id; who comes then has to wait */
@@ -50,7 +51,6 @@ TAILQ_HEAD(bridge_list, bridge);
 struct listener {
     struct server *server;
     const struct link_transport *transport;
-    uint32_t role;
     struct acceptor acceptor;
 };
 
@@ -60,7 +60,7 @@ struct pending {
 };
 
 struct server_stats {
-    uint64_t accepted[2];                 /* by role: main, admin */
+    uint64_t accepted;                    /* by the listeners for clients */
     uint64_t refused[AUTH_CODES];         /* by code of the denial; 0: unavailable */
     uint64_t registered, register_failed; /* sessions begun; registers refused otherwise */
     uint64_t dropped_pending;             /* the oldest that had to go, and those too slow */
@@ -88,7 +88,8 @@ struct server {
     struct port_range bridge_range;
     uint8_t bridge_ports[(UINT16_MAX + 1) / 8]; /* a bit for each that a bridge has */
     struct listener listeners[MAX_LISTENERS];
-    struct pending pending_main, pending_admin;
+    struct status_port *admin; /* NULL: no --admin-addr */
+    struct pending pending;
 
     struct client_record *clients; /* hash by id */
     size_t record_count, session_count;

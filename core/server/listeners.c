@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sockets at which clients and operators knock, and which transport serves each. */
 #include "server/internal.h"
+#include "server/routes.h"
 
 #include "base/object.h"
 #include "server/inherited.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
 {
     struct listener *listener = arg;
     must_be(listener->server, SERVER_MAGIC);
-    listener->server->stats.accepted[listener->role == BURROW_ROLE_ADMIN]++;
+    listener->server->stats.accepted++;
     handshake_begin(listener, fd, peer);
 }
 
@@ -33,29 +33,25 @@ static const struct link_transport *transport_http(const struct server *server)
     return t;
 }
 
-static struct listener *next_free(struct server *server, uint32_t role)
+static struct listener *next_free(struct server *server)
 {
     struct listener *l = server->listeners;
     while (l->transport != NULL)
         must(++l < server->listeners + MAX_LISTENERS);
     l->server = server;
-    l->role = role;
     return l;
 }
 
 static void log_listening(const struct listener *l)
 {
-    char addr[ADDRESS_TEXT], at[sizeof l->acceptor.path + 8];
-    snprintf(at, sizeof at, "unix:%s", l->acceptor.path);
-    log_at(l->server->log, BURROW_LOG_INFO, "listening",
-           burrow_str("role", l->role == BURROW_ROLE_ADMIN ? "admin" : "main"),
-           burrow_str("addr",
-                      l->acceptor.path[0] != '\0' ? at : address_format(&l->acceptor.local, addr)),
+    char addr[ACCEPTOR_TEXT];
+    log_at(l->server->log, BURROW_LOG_INFO, "listening", burrow_str("role", "main"),
+           burrow_str("addr", acceptor_text(&l->acceptor, addr)),
            burrow_str("transport", l->transport->name));
 }
 
-static int open_one(struct server *server, const struct link_transport *transport, uint32_t role,
-                    const char *flag, const char *variable, const char *text, struct error *err)
+static int open_one(struct server *server, const struct link_transport *transport, const char *flag,
+                    const char *variable, const char *text, struct error *err)
 {
     struct endpoint ep;
     if (endpoint_parse(text, ENDPOINT_ANY_PORT | ENDPOINT_NO_HOST, &ep, err) != BURROW_OK)
@@ -63,7 +59,7 @@ static int open_one(struct server *server, const struct link_transport *transpor
     int passed;
     if (inherited_socket(flag, &passed, err) != BURROW_OK)
         return err->code;
-    struct listener *l = next_free(server, role);
+    struct listener *l = next_free(server);
     int rc = passed >= 0 ? acceptor_adopt(&l->acceptor, &server->guard, passed, on_accepted, l, err)
                          : acceptor_open(&l->acceptor, &server->guard, ep.host, ep.port,
                                          on_accepted, l, err);
@@ -85,7 +81,7 @@ static int open_listen_item(struct server *server, const char *text, struct erro
         return error_set(err, BURROW_EINVAL,
                          "--listen (BURROW_LISTEN): %s is no transport plugin in use",
                          item.transport);
-    struct listener *l = next_free(server, BURROW_ROLE_MAIN);
+    struct listener *l = next_free(server);
     int rc = item.path != NULL
                  ? acceptor_open_path(&l->acceptor, &server->guard, item.path, on_accepted, l, err)
                  : acceptor_open(&l->acceptor, &server->guard, item.at.host, item.at.port,
@@ -95,6 +91,28 @@ static int open_listen_item(struct server *server, const char *text, struct erro
     l->transport = transport;
     log_listening(l);
     return BURROW_OK;
+}
+
+static void answer_admin(void *arg, const struct burrow_http *request, struct http_answer *ret)
+{
+    struct server *server = arg;
+    must_be(server, SERVER_MAGIC);
+    routes_answer(server, request, ret);
+}
+
+static int open_admin(struct server *server, const struct link_transport *http, struct error *err)
+{
+    int passed;
+    if (inherited_socket("admin-addr", &passed, err) != BURROW_OK)
+        return err->code;
+    const struct status_config config = {.loop = server->loop,
+                                         .fd = passed,
+                                         .log = server->log,
+                                         .transport = http,
+                                         .guard = &server->guard,
+                                         .answer = answer_admin,
+                                         .arg = server};
+    return status_port_open(&config, server->options->admin_addr, &server->admin, err);
 }
 
 int listeners_open(struct server *server, struct error *err)
@@ -117,14 +135,11 @@ int listeners_open(struct server *server, struct error *err)
                          "nothing to listen at: use the plugin transport-ws, transport-tls with "
                          "--tls-addr (BURROW_TLS_ADDR), or another with --listen (BURROW_LISTEN)");
     if (http != NULL)
-        rc = open_one(server, http, BURROW_ROLE_MAIN, "server-addr", "BURROW_SERVER_ADDR",
-                      o->server_addr, err);
+        rc = open_one(server, http, "server-addr", "BURROW_SERVER_ADDR", o->server_addr, err);
     if (rc == BURROW_OK && o->tls_addr != NULL)
-        rc = open_one(server, tls, BURROW_ROLE_MAIN, "tls-addr", "BURROW_TLS_ADDR", o->tls_addr,
-                      err);
+        rc = open_one(server, tls, "tls-addr", "BURROW_TLS_ADDR", o->tls_addr, err);
     if (rc == BURROW_OK && o->admin_addr != NULL)
-        rc = open_one(server, http, BURROW_ROLE_ADMIN, "admin-addr", "BURROW_ADMIN_ADDR",
-                      o->admin_addr, err);
+        rc = open_admin(server, http, err);
     for (size_t i = 0; rc == BURROW_OK && i < o->listen.count; i++)
         rc = open_listen_item(server, o->listen.items[i], err);
     return rc;
@@ -132,6 +147,8 @@ int listeners_open(struct server *server, struct error *err)
 
 void listeners_close(struct server *server)
 {
+    status_port_close(server->admin);
+    server->admin = NULL;
     for (int i = 0; i < MAX_LISTENERS; i++)
         acceptor_close(&server->listeners[i].acceptor);
 }

@@ -2,7 +2,7 @@
 /* The option table of `burrow server`. */
 #include "server/options.h"
 
-#include "server/acceptor.h"
+#include "loop/acceptor.h"
 
 #include "base/address.h"
 #include "config/option.h"

@@ -12,17 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define TEXT_PLAIN "text/plain; charset=utf-8"
 #define API_PREFIX "/api/clients/"
 #define API_SUFFIX "/bridge-addr"
-
-static void answer_text(struct route_answer *ret, uint32_t status, const char *text)
-{
-    ret->status = status;
-    ret->content_type = TEXT_PLAIN;
-    ret->body = strdup(text);
-    ret->len = ret->body != NULL ? strlen(text) : 0;
-}
 
 /* ---- the client API ---- */
 
@@ -94,7 +85,7 @@ static const struct bridge *choose_bridge(struct client_record *record, const ch
 }
 
 static void answer_bridge(struct server *server, const struct burrow_http *request, const char *id,
-                          struct route_answer *ret)
+                          struct http_answer *ret)
 {
     struct client_record *record = clients_find(server, id);
     if (record == NULL || record->attachment == NULL) {
@@ -126,7 +117,7 @@ static bool api_client(const char *path, char id[CONTROL_MAX_CLIENT_ID + 1])
 }
 
 static void answer_api(struct server *server, const struct burrow_http *request,
-                       struct route_answer *ret)
+                       struct http_answer *ret)
 {
     char id[CONTROL_MAX_CLIENT_ID + 1];
     switch (api_policy(server->options, request)) {
@@ -147,42 +138,31 @@ static void answer_api(struct server *server, const struct burrow_http *request,
 
 /* ---- all routes ---- */
 
-static void answer_metrics(struct server *server, struct route_answer *ret)
+/* NULL: it takes clients. */
+static const char *not_ready(const struct server *server)
 {
-    ret->body = metrics_text(server, &ret->len);
-    if (ret->body == NULL) {
-        answer_text(ret, 500, "out of memory\n");
-        return;
-    }
-    ret->status = 200;
-    ret->content_type = "text/plain; version=0.0.4; charset=utf-8";
-}
-
-static void answer_ready(const struct server *server, struct route_answer *ret)
-{
-    bool ready = server->started && !server->draining && !server->stopping;
-    answer_text(ret, ready ? 200 : 503,
-                ready              ? "ok"
-                : server->draining ? "draining\n"
-                                   : "not ready\n");
+    return server->draining                       ? "draining\n"
+           : server->started && !server->stopping ? NULL
+                                                  : "not ready\n";
 }
 
 void routes_answer(struct server *server, const struct burrow_http *request,
-                   struct route_answer *ret)
+                   struct http_answer *ret)
 {
     const char *path = request->path;
     /* With an admin address the public one keeps only what strangers need. */
     bool full = server->options->admin_addr == NULL || request->role == BURROW_ROLE_ADMIN;
-    if (strcmp(path, "/healthz") == 0)
+    if (strcmp(path, "/healthz") == 0) {
         answer_text(ret, 200, "ok");
-    else if (full && strcmp(path, "/livez") == 0)
-        answer_text(ret, 200, "ok");
-    else if (full && strcmp(path, "/readyz") == 0)
-        answer_ready(server, ret);
-    else if (full && strcmp(path, "/metrics") == 0)
-        answer_metrics(server, ret);
-    else if (full && strncmp(path, "/api/", 5) == 0)
+    } else if (full && answer_health(ret, path, not_ready(server))) {
+        return;
+    } else if (full && strcmp(path, "/metrics") == 0) {
+        size_t len = 0;
+        char *text = server_metrics(server, &len);
+        answer_metrics(ret, text, len);
+    } else if (full && strncmp(path, "/api/", 5) == 0) {
         answer_api(server, request, ret);
-    else
+    } else {
         answer_text(ret, 404, "not found\n");
+    }
 }

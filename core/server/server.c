@@ -90,8 +90,7 @@ int server_create(const struct server_config *config, struct server **ret, struc
     server->log = config->log;
     server->budget.limit = (uint64_t)config->options->buffer_limit;
     port_range_parse(server->options->bridge_port_range, &server->bridge_range, NULL);
-    TAILQ_INIT(&server->pending_main.list);
-    TAILQ_INIT(&server->pending_admin.list);
+    TAILQ_INIT(&server->pending.list);
     TAILQ_INIT(&server->gone);
     TAILQ_INIT(&server->sessions);
     server->sweep_timer = loop_timer_create(server->loop, on_sweep, server);

@@ -7,6 +7,7 @@
 #include "tunnel/relay.h"
 
 #include "base/object.h"
+#include "base/socket.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -32,14 +33,6 @@ struct relay {
     struct burrow_buf *pending, *pending_tail;
     size_t first; /* bytes at the front of pending that are not the stream's */
 };
-
-void socket_reset(int fd)
-{
-    struct linger off = {.l_onoff = 1, .l_linger = 0};
-
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
-    close(fd);
-}
 
 static void relay_free(struct relay *r, bool reset)
 {

@@ -23,7 +23,4 @@ void relay_attach(struct relay *relay, struct stream *stream);
 /* Closes the socket with a RST; only before relay_attach. */
 void relay_destroy(struct relay *relay);
 
-/* Closes a TCP socket so that the peer sees RST, not FIN. */
-void socket_reset(int fd);
-
 #endif

@@ -114,6 +114,38 @@ def test_an_admin_address_takes_the_metrics_off_the_public_port(world):
     assert ask(server, path="/ws")[0] == 404
 
 
+@pytest.mark.parametrize("transport", ["ws", "tls"])
+def test_the_client_tells_at_its_admin_address_whether_it_is_connected(world, transport):
+    server = world.server(transport)
+    client = world.client(server, world.target(echo), "--admin-addr", "127.0.0.1:0", "--client-retry-interval", "10ms")
+    client.transport, client.web = "ws", split_address(client.seen("listening", role="admin")[0]["addr"])
+    for path in ("/healthz", "/livez", "/readyz"):
+        assert ask(client, path=path)[::2] == (200, "ok")
+    assert ask(client, path="/api/clients/client-a/bridge-addr")[0] == 404
+    assert ask(client, path="/ws")[0] == 404
+    with dial(client.bridge) as user:
+        user.sendall(b"x")
+        assert read_exactly(user, 1) == b"x"
+        during = metrics(client)
+        assert during["burrow_sessions_active"] == during["burrow_streams_active"] == 1
+        assert during["burrow_connects_total"] == 1
+    mark = client.mark()
+    server.kill()
+    client.wait_event("disconnected", 20, after=mark)
+    assert ask(client, path="/readyz")[::2] == (503, "not connected\n")
+    assert ask(client, path="/livez")[::2] == (200, "ok")
+    after = metrics(client)
+    assert after["burrow_sessions_active"] == 0
+    assert after['burrow_connect_failures_total{cause="network"}'] >= 1
+
+
+def test_the_clients_admin_address_needs_http(burrow):
+    done = burrow.run("client", "--client-id", "c", "--local-target", "127.0.0.1:9", "--server-url",
+                      "tls://127.0.0.1:9", "--plugin", "transport-tls", "--admin-addr", "127.0.0.1:0")
+    assert done.returncode == 2
+    assert "--admin-addr (BURROW_ADMIN_ADDR): needs a transport plugin that speaks HTTP" in done.stderr
+
+
 @pytest.mark.parametrize("request_line, statuses", [
     (b"TRACE /healthz HTTP/1.1", {400, 403, 405, 501}),  # 403: libwebsockets by itself
     (b"POST /healthz HTTP/1.1", {405}),

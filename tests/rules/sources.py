@@ -21,7 +21,8 @@ LOWER = {
 LOWER["plugin"] = {"base", "config", "wire", "loop"}
 LOWER["auth"] = LOWER["plugin"] | {"plugin"}
 LOWER["tunnel"] = LOWER["plugin"] | {"plugin"}
-LOWER["server"] = LOWER["plugin"] | {"plugin", "auth", "tunnel"}
+LOWER["status"] = LOWER["plugin"] | {"plugin", "tunnel"}
+LOWER["server"] = LOWER["status"] | {"auth", "status"}
 LOWER["client"] = LOWER["server"]
 LOWER["cli"] = LOWER["server"] | {"server", "client"}
 

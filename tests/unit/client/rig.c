@@ -87,7 +87,7 @@ void start(struct rig *rig)
                                          .stopped = on_stopped,
                                          .arg = rig};
     assert_int_equal(client_create(&config, &rig->client, &err), 0);
-    client_start(rig->client);
+    assert_int_equal(client_start(rig->client, &err), 0);
     fake_loop_settle(rig->loop);
 }
 

@@ -156,10 +156,8 @@ void rig_start(struct rig *rig)
     struct error err = {0};
     assert_int_equal(server_create(&config, &rig->server, &err), 0);
     assert_int_equal(server_start(rig->server, &err), 0);
-    rig->listener = (struct listener){
-        .server = rig->server, .transport = &rig->server->transports[0], .role = BURROW_ROLE_MAIN};
-    rig->admin = rig->listener;
-    rig->admin.role = BURROW_ROLE_ADMIN;
+    rig->listener =
+        (struct listener){.server = rig->server, .transport = &rig->server->transports[0]};
 }
 
 void rig_settle(struct rig *rig)

@@ -41,7 +41,7 @@ struct rig {
     struct instance *instances[3];
     struct server_options options;
     struct server *server;
-    struct listener listener, admin;
+    struct listener listener;
     unsigned stopped;
 };
 

@@ -40,7 +40,7 @@ static void an_allowed_client_is_answered_and_has_a_session(void **state)
     control_finish(ack);
     free(ack);
     assert_int_equal(rig->server->session_count, 1);
-    assert_int_equal(rig->server->pending_main.count, 0);
+    assert_int_equal(rig->server->pending.count, 0);
 }
 
 static void a_denied_credential_is_refused_by_the_transport(void **state)
@@ -57,7 +57,7 @@ static void a_denied_credential_is_refused_by_the_transport(void **state)
     assert_int_equal(conn->admit_code, BURROW_CODE_TOKEN_EXPIRED);
     assert_int_equal(rig->server->stats.refused[BURROW_CODE_TOKEN_EXPIRED], 1);
     recorder_closed(conn, BURROW_CLOSE_POLICY, 0, 0, "refused");
-    assert_int_equal(rig->server->pending_main.count, 0);
+    assert_int_equal(rig->server->pending.count, 0);
 }
 
 static void a_connection_that_goes_cancels_its_question(void **state)
@@ -215,7 +215,7 @@ static void a_register_must_come_within_five_seconds(void **state)
     assert_false(conn->closing);
     fake_loop_advance(rig->loop, 1);
     assert_true(conn->closing);
-    assert_int_equal(rig->server->pending_main.count, 0);
+    assert_int_equal(rig->server->pending.count, 0);
 }
 
 static void a_silent_connection_is_dropped_after_ten_seconds(void **state)
@@ -240,7 +240,7 @@ static void at_the_limit_the_oldest_handshake_goes(void **state)
     rig_accept(rig);
     assert_true(oldest->closing);
     assert_false(second->closing);
-    assert_int_equal(rig->server->pending_main.count, MAX_PENDING);
+    assert_int_equal(rig->server->pending.count, MAX_PENDING);
 }
 
 static void token_in_register_lets_a_connection_without_a_token_go_on(void **state)
@@ -266,7 +266,7 @@ static void a_refused_accept_leaves_nothing(void **state)
     rig_start(rig);
     rig->recorder.refuse = true;
     assert_null(rig_accept(rig));
-    assert_int_equal(rig->server->pending_main.count, 0);
+    assert_int_equal(rig->server->pending.count, 0);
 }
 
 static void stop_drops_handshakes_and_ends_sessions(void **state)

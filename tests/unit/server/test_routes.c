@@ -32,7 +32,7 @@ static void expect(struct rig *rig, struct asked asked, uint32_t status, const c
         .query = asked.query != NULL ? asked.query : "",
         .authorization = asked.authorization,
     };
-    struct route_answer answer = {0};
+    struct http_answer answer = {0};
     routes_answer(rig->server, &request, &answer);
     assert_int_equal(answer.status, status);
     if (body != NULL) {
@@ -194,7 +194,7 @@ static void metrics_tell_the_sums(void **state)
     rig_start(rig);
     rig_client(rig, "pg", 'a');
     size_t n;
-    char *text = metrics_text(rig->server, &n);
+    char *text = server_metrics(rig->server, &n);
     assert_non_null(text);
     assert_int_equal(strlen(text), n);
     static const char *const lines[] = {

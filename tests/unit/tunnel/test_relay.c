@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Relays: real socket pairs on both ends of two sessions in memory. */
+#include "base/socket.h"
 #include "pair.h"
 
 #include "tunnel/relay.h"

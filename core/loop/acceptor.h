@@ -4,8 +4,8 @@
  * accepts a bounded number of connections a turn and pauses while the process has no free
  * descriptor, so that a full table costs neither the processor nor the listener.
  */
-#ifndef SERVER_ACCEPTOR_H
-#define SERVER_ACCEPTOR_H
+#ifndef LOOP_ACCEPTOR_H
+#define LOOP_ACCEPTOR_H
 
 #include "base/address.h"
 #include "base/log.h"
@@ -64,6 +64,9 @@ int acceptor_adopt(struct acceptor *acceptor, struct accept_guard *guard, int fd
  * more is replaced; any other file is left alone and an error. acceptor_close removes it. */
 int acceptor_open_path(struct acceptor *acceptor, struct accept_guard *guard, const char *path,
                        acceptor_fn *fn, void *arg, struct error *err);
+/* "127.0.0.1:80" or "unix:/run/x.sock", for logs. Returns buf. */
+#define ACCEPTOR_TEXT (ACCEPTOR_PATH + 8)
+const char *acceptor_text(const struct acceptor *acceptor, char buf[ACCEPTOR_TEXT]);
 void acceptor_close(struct acceptor *acceptor); /* also one that was never opened (zeroed) */
 
 #endif

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Listening sockets, and what they do when descriptors run out. */
-#include "server/acceptor.h"
+#include "loop/acceptor.h"
 
 #include "base/object.h"
-#include "tunnel/relay.h"
+#include "base/socket.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -282,6 +283,15 @@ int acceptor_open_path(struct acceptor *a, struct accept_guard *guard, const cha
     }
     memcpy(a->path, path, strlen(path));
     return begin_accepting(a, guard, fn, arg, err);
+}
+
+const char *acceptor_text(const struct acceptor *a, char buf[ACCEPTOR_TEXT])
+{
+    static_assert(ACCEPTOR_TEXT >= ADDRESS_TEXT, "either form has room");
+    if (a->path[0] == '\0')
+        return address_format(&a->local, buf);
+    snprintf(buf, ACCEPTOR_TEXT, "unix:%s", a->path);
+    return buf;
 }
 
 void acceptor_close(struct acceptor *a)

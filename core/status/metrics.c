@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writes Prometheus' text format; see metrics.h. */
+#include "status/metrics.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+void metric_head(FILE *f, const char *name, const char *type, const char *help)
+{
+    fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+void metric_gauge(FILE *f, const char *name, uint64_t value, const char *help)
+{
+    metric_head(f, name, "gauge", help);
+    fprintf(f, "%s %" PRIu64 "\n", name, value);
+}
+
+void metric_counter(FILE *f, const char *name, uint64_t value, const char *help)
+{
+    metric_head(f, name, "counter", help);
+    fprintf(f, "%s %" PRIu64 "\n", name, value);
+}
+
+void metrics_streams(FILE *f, const struct session_stats *t, const struct budget *budget,
+                     struct loop *loop)
+{
+    metric_gauge(f, "burrow_streams_active", t->streams_active, "Streams that are open.");
+    metric_counter(f, "burrow_streams_opened_total", t->streams_opened,
+                   "Streams that were opened.");
+    metric_head(f, "burrow_stream_ends_total", "counter", "Streams that ended, by how.");
+    for (uint32_t code = 0; code < sizeof t->stream_ends / sizeof *t->stream_ends; code++)
+        fprintf(f, "burrow_stream_ends_total{result=\"%s\"} %" PRIu64 "\n",
+                code == 0 ? "ok" : reset_code_name(code), t->stream_ends[code]);
+    metric_head(f, "burrow_stream_bytes_total", "counter",
+                "Payload of streams: in from the peer, out to it.");
+    fprintf(f, "burrow_stream_bytes_total{direction=\"in\"} %" PRIu64 "\n", t->bytes_in);
+    fprintf(f, "burrow_stream_bytes_total{direction=\"out\"} %" PRIu64 "\n", t->bytes_out);
+    metric_counter(f, "burrow_stream_backpressure_drops_total", t->backpressure_drops,
+                   "Streams or bytes dropped since a queue was full; this program never does.");
+    metric_gauge(f, "burrow_credit_bytes", budget->used,
+                 "Bytes that peers may have under way to here.");
+    metric_gauge(f, "burrow_buffer_bytes", pool_in_use(loop_pool(loop)),
+                 "Bytes in message buffers.");
+}
+
+/* The metrics of the index-th instance's plugin, at its first instance. */
+static void write_plugin(FILE *f, struct instance *const *all, size_t count, size_t index)
+{
+    const char *name = instance_name(all[index]);
+    const int64_t *values;
+    const struct burrow_metric *metrics = instance_metrics(all[index], &values);
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(instance_name(all[i]), name) == 0)
+            return;
+    char label[64];
+    snprintf(label, sizeof label, "%s", name);
+    for (char *p = label; *p != '\0'; p++)
+        if (*p == '-' || *p == '.')
+            *p = '_';
+    for (size_t m = 0; metrics != NULL && metrics[m].name != NULL; m++) {
+        int64_t sum = 0;
+        for (size_t i = index; i < count; i++)
+            if (strcmp(instance_name(all[i]), name) == 0 &&
+                instance_metrics(all[i], &values) != NULL)
+                sum += values[m];
+        const char *type = metrics[m].type == BURROW_METRIC_COUNTER ? "counter" : "gauge";
+        fprintf(f, "# HELP burrow_plugin_%s_%s %s\n", label, metrics[m].name,
+                metrics[m].help != NULL ? metrics[m].help : "");
+        fprintf(f, "# TYPE burrow_plugin_%s_%s %s\n", label, metrics[m].name, type);
+        fprintf(f, "burrow_plugin_%s_%s %" PRId64 "\n", label, metrics[m].name, sum);
+    }
+}
+
+void metrics_plugins(FILE *f, struct instance *const *instances, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        write_plugin(f, instances, n, i);
+}
+
+char *metrics_text(void (*write)(FILE *f, const void *arg), const void *arg, size_t *ret_len)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    if (f == NULL)
+        return NULL;
+    metric_head(f, "burrow_build_info", "gauge", "Always 1; the label tells the version.");
+    fprintf(f, "burrow_build_info{version=\"%s\"} 1\n", BURROW_VERSION);
+    write(f, arg);
+    if (fclose(f) != 0) {
+        free(text);
+        return NULL;
+    }
+    *ret_len = len;
+    return text;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prometheus' text format, and the metrics that server and client have alike. Labels come from
+ * tables only, so that no peer can make the output grow.
+ */
+#ifndef STATUS_METRICS_H
+#define STATUS_METRICS_H
+
+#include "plugin/plugin.h"
+#include "tunnel/session.h"
+
+#include <stdio.h>
+
+void metric_head(FILE *f, const char *name, const char *type, const char *help);
+void metric_gauge(FILE *f, const char *name, uint64_t value, const char *help);
+void metric_counter(FILE *f, const char *name, uint64_t value, const char *help);
+
+/* Streams, their ends and bytes, and the buffers under them. */
+void metrics_streams(FILE *f, const struct session_stats *stats, const struct budget *budget,
+                     struct loop *loop);
+/* What the plugins count; several instances of one are summed up. */
+void metrics_plugins(FILE *f, struct instance *const *instances, size_t n);
+
+/* burrow_build_info and what write adds, malloc'ed; NULL: out of memory. */
+char *metrics_text(void (*write)(FILE *f, const void *arg), const void *arg, size_t *ret_len);
+
+#endif
