@@ -40,7 +40,7 @@ static void write_handshakes(FILE *f, const struct server *s)
 static void taken_and_refused(FILE *f, const char *name, uint64_t taken, uint64_t refused,
                               const char *help)
 {
-    head(f, name, "counter", help);
+    metric_head(f, name, "counter", help);
     fprintf(f, "%s{result=\"taken\"} %" PRIu64 "\n", name, taken);
     fprintf(f, "%s{result=\"refused\"} %" PRIu64 "\n", name, refused);
 }
