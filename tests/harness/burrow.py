@@ -11,7 +11,7 @@ SECRET = "a secret of the tests, long enough for HS256 and more"
 ISSUER, AUDIENCE = "tests", "burrow-tests"
 TRANSPORTS = ("ws", "wss", "tls")
 # Most tests stop burrow while streams are open, and do not want to wait for them.
-AT_ONCE = {"BURROW_DRAIN_TIMEOUT": "0"}
+AT_ONCE = {"BURROW_DRAIN_TIMEOUT": "0s"}
 
 
 def clean_environment(**extra):
