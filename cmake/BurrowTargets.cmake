@@ -52,6 +52,7 @@ endfunction()
 function(burrow_bundled_plugin name)
   cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
   add_library(${name} MODULE ${arg_SOURCES})
+  set_property(GLOBAL APPEND PROPERTY BURROW_BUNDLED_PLUGINS ${name})
   set_target_properties(
     ${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${BURROW_PLUGIN_DIR})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/plugins/shared)
