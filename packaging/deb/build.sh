@@ -30,7 +30,7 @@ burrow ($version-1) unstable; urgency=medium
 
   * Version $version; its changes are in CHANGELOG.md.
 
- -- burrow maintainers <burrow@localhost.localdomain>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
+ -- burrow maintainers <maintainers@burrow.dev>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 EOF
 
 (cd "$tree" && dpkg-buildpackage -us -uc -ui -j"$(nproc)")
