@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Debian packages in a clean Debian 12."""
+import os
+import re
+import subprocess
+
+from conftest import BUILD, ROOT, run
+
+PACKAGES = ["burrow", "burrow-plugin-jwks", "burrow-plugin-kubernetes", "burrow-dev", "burrow-doc"]
+
+# An echo service, and functions that the scripts below share.
+COMMON = r"""
+cat >/etc/systemd/system/echo.socket <<END
+[Socket]
+ListenStream=127.0.0.1:7000
+Accept=yes
+END
+cat >/etc/systemd/system/echo@.service <<END
+[Service]
+ExecStart=/bin/cat
+StandardInput=socket
+END
+systemctl daemon-reload
+systemctl start echo.socket
+until_true() { for _ in $(seq 200); do "$@" && return; sleep 0.1; done; journalctl --no-pager -n 100; return 1; }
+echoes() { exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1; echo "$2" >&3; read -r -t 10 line <&3; exec 3>&-; [ "$line" = "$2" ]; }
+bridge() { curl -sf "http://127.0.0.1:8080/api/clients/$1/bridge-addr" >/run/bridge; }
+secret() { (umask 027; head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n' >"$1"; chgrp burrow "$1"); }
+client() {
+    (umask 027
+     burrow token mint --sub "$1" --jwt-hmac-secret-file /etc/burrow/jwt-secret >"/etc/burrow/clients/$1.token"
+     cat >"/etc/burrow/clients/$1.yaml" <<END
+server-url: ws://127.0.0.1:8080/ws
+client-id: $1
+bearer-token-file: /etc/burrow/clients/$1.token
+local-target: 127.0.0.1:7000
+END
+     chgrp burrow /etc/burrow/clients/*)
+    systemctl start "burrow-client@$1"
+}
+"""
+
+
+def files_of(root):
+    """All files and folders, but for what apt and dpkg keep for themselves."""
+    found = set()
+    for folder, folders, names in os.walk(root.folder):
+        inside = folder[len(root.folder):]
+        if re.match(r"/(proc|sys|dev|run|tmp|root|var/(cache|log|lib/(apt|dpkg|systemd)|tmp))(/|$)", inside):
+            folders.clear()
+            continue
+        found.update(os.path.join(inside, n) for n in folders + names)
+    return found
+
+
+def test_two_builds_are_equal(debs, tmp_path):
+    run(os.path.join(ROOT, "packaging", "deb", "build.sh"), tmp_path)
+    names = [n for n in os.listdir(debs) if n.endswith((".deb", ".dsc", ".tar.xz"))]
+    assert len(names) >= len(PACKAGES) + 3
+    for name in names:
+        assert run("cmp", os.path.join(debs, name), tmp_path / name) == ""
+
+
+def test_lintian_has_nothing_to_say(debs):
+    (changes,) = [n for n in os.listdir(debs) if n.endswith(".changes")]
+    done = subprocess.run(["lintian", "--pedantic", "--display-info", "--fail-on", "error,warning,info,pedantic",
+                           "--tag-display-limit", "0", "--allow-root", os.path.join(debs, changes)],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_server_and_client_run_by_the_installed_files_alone(debs, root):
+    root.install(debs, "burrow")
+    log = root.boot(COMMON + r"""
+systemctl is-enabled burrow-server && exit 1   # nothing starts unasked
+systemctl is-active burrow-server && exit 1
+burrow check-config server && exit 1           # the file as installed names a secret that is not there
+secret /etc/burrow/jwt-secret
+burrow check-config server
+systemctl start burrow-server                   # returns when it is ready
+systemctl show -p User -p StatusText burrow-server
+client web
+until_true bridge web
+port=$(sed 's/.*://' /run/bridge)
+echoes "$port" hello
+until_true sh -c "systemctl show -p StatusText burrow-server | grep -q '1 clients'"
+# No stream is lost by a reload.
+exec 4<>"/dev/tcp/127.0.0.1/$port"; echo before >&4; read -r -t 10 line <&4; [ "$line" = before ]
+systemctl reload burrow-server
+echo after >&4; read -r -t 10 line <&4; [ "$line" = after ]; exec 4>&-
+# A server that hangs is restarted by the watchdog, and the client comes back to the same port.
+mkdir -p /run/systemd/system/burrow-server.service.d
+printf '[Service]\nWatchdogSec=2\n' >/run/systemd/system/burrow-server.service.d/watchdog.conf
+systemctl daemon-reload; systemctl restart burrow-server
+old=$(systemctl show -P MainPID burrow-server)
+kill -STOP "$old"
+until_true sh -c "[ \"\$(systemctl show -P MainPID burrow-server)\" != $old ] && systemctl -q is-active burrow-server"
+until_true bridge web
+echoes "$(sed 's/.*://' /run/bridge)" again
+# Both end in order.
+systemctl stop burrow-client@web burrow-server
+[ "$(systemctl show -P Result burrow-client@web)" = success ]
+journalctl -u burrow-server -o cat --no-pager | grep -q 'event=stopped'
+echo DONE
+""")
+    assert "User=burrow" in log
+
+
+def test_socket_activation_and_credentials_as_the_units_say(debs, root):
+    root.install(debs, "burrow")
+    unit = root.read("lib/systemd/system/burrow-server.service")
+    hints = re.findall(r"^#((?:LoadCredential|Environment)=.*)$", unit, re.M)
+    assert len(hints) == 2
+    root.write("etc/systemd/system/burrow-server.service.d/secret.conf", "[Service]\n" + "\n".join(hints) + "\n")
+    root.boot(COMMON + r"""
+secret /etc/burrow/jwt-secret
+chown root:root /etc/burrow/jwt-secret; chmod 600 /etc/burrow/jwt-secret
+sed -i '/^jwt-hmac-secret-file/d' /etc/burrow/burrow.yaml
+systemctl start burrow-server.socket
+systemctl is-active burrow-server && exit 1
+curl -sf http://127.0.0.1:8080/healthz          # starts it
+systemctl is-active burrow-server
+client web
+until_true bridge web
+echoes "$(sed 's/.*://' /run/bridge)" hello
+# While it restarts nobody is refused.
+for i in 1 2 3; do systemctl restart burrow-server & curl -sf http://127.0.0.1:8080/healthz; wait; done
+echo DONE
+""")
+
+
+def test_an_upgrade_keeps_what_was_changed_and_a_purge_leaves_nothing(debs, root):
+    root.inside("apt-get", "-qq", "update")
+    before = files_of(root)
+    root.install(debs, "burrow")
+    root.write("etc/burrow/burrow.yaml", "bridge-host: 127.0.0.1\n# mine\n")
+    root.write("etc/burrow/jwt-secret", "mine")
+    # The same again is what dpkg does in an upgrade: conffiles are looked at, scripts run.
+    (deb,) = [f for f in os.listdir(debs) if f.startswith("burrow_") and f.endswith(".deb")]
+    run("cp", os.path.join(debs, deb), root.path("/" + deb))
+    root.inside("dpkg", "--install", "/" + deb)
+    os.remove(root.path("/" + deb))
+    assert "# mine" in root.read("etc/burrow/burrow.yaml")
+    root.inside("dpkg", "--remove", "burrow")
+    assert "# mine" in root.read("etc/burrow/burrow.yaml") and not os.path.exists(root.path("usr/bin/burrow"))
+    root.inside("dpkg", "--purge", "burrow")
+    root.inside("apt-get", "-qq", "-y", "autoremove", "--purge")
+    left = files_of(root) - before
+    assert {name for name in left if "burrow" in name} == set()
+    assert "burrow" not in root.read("etc/passwd") and "burrow" not in root.read("etc/group")
+
+
+def test_each_plugin_package_brings_its_plugins(debs, root):
+    root.install(debs, *PACKAGES)
+    listed = {line.split()[0] for line in root.inside("burrow", "plugins").splitlines() if line}
+    assert {"transport-ws", "transport-tls", "auth-hmac", "auth-pem", "auth-static", "auth-mtls", "auth-none",
+            "registry-noop", "command-token", "auth-jwks", "auth-http", "registry-kubernetes",
+            "command-expose"} <= listed
+    for page in ("1/burrow.1", "1/burrow-token.1", "1/burrow-expose.1", "5/burrow.yaml.5", "7/burrow-plugins.7",
+                 "8/burrow-server.8", "8/burrow-client.8"):
+        assert os.path.exists(root.path(f"usr/share/man/man{page}.gz"))
+    assert os.path.exists(root.path("usr/share/doc/burrow-doc/README.md.gz")) or \
+        os.path.exists(root.path("usr/share/doc/burrow-doc/README.md"))
+
+
+def test_units_are_sound_and_locked_in(debs, root):
+    root.install(debs, "burrow")
+    for unit in ("burrow-server.service", "burrow-client@.service"):
+        said = run("systemd-analyze", f"--root={root.folder}", "security", "--offline=true", unit)
+        score = float(re.search(r"exposure level for \S+: ([\d.]+)", said)[1])
+        assert score <= 1.5, said
+    said = root.inside("systemd-analyze", "verify", "--man=no", "burrow-server.service", "burrow-server.socket",
+                       "burrow-client@web.service")
+    assert said.strip() == ""
