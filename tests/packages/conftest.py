@@ -46,13 +46,11 @@ def root_tar():
     path = os.path.join(BUILD, "root.tar")
     if not os.path.exists(path):
         os.makedirs(BUILD, exist_ok=True)
-        run("debootstrap", "--variant=minbase", f"--include={INCLUDE}", "--make-tarball=" + path + ".debs", "bookworm",
-            os.path.join(BUILD, "root.tmp"))
-        run("debootstrap", "--variant=minbase", f"--include={INCLUDE}", "--unpack-tarball=" + path + ".debs",
-            "bookworm", os.path.join(BUILD, "root.tmp"))
-        run("tar", "-C", os.path.join(BUILD, "root.tmp"), "-cf", path + ".new", ".")
-        shutil.rmtree(os.path.join(BUILD, "root.tmp"))
-        os.remove(path + ".debs")
+            folder = os.path.join(BUILD, "root.tmp")
+            shutil.rmtree(folder, ignore_errors=True)
+            run("debootstrap", "--variant=minbase", f"--include={INCLUDE}", "bookworm", folder)
+            run("tar", "-C", folder, "-cf", path + ".new", ".")
+            shutil.rmtree(folder)
         os.rename(path + ".new", path)
     return path
 
