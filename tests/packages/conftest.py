@@ -46,11 +46,11 @@ def root_tar():
     path = os.path.join(BUILD, "root.tar")
     if not os.path.exists(path):
         os.makedirs(BUILD, exist_ok=True)
-            folder = os.path.join(BUILD, "root.tmp")
-            shutil.rmtree(folder, ignore_errors=True)
-            run("debootstrap", "--variant=minbase", f"--include={INCLUDE}", "bookworm", folder)
-            run("tar", "-C", folder, "-cf", path + ".new", ".")
-            shutil.rmtree(folder)
+        folder = os.path.join(BUILD, "root.tmp")
+        shutil.rmtree(folder, ignore_errors=True)
+        run("debootstrap", "--variant=minbase", f"--include={INCLUDE}", "bookworm", folder)
+        run("tar", "-C", folder, "-cf", path + ".new", ".")
+        shutil.rmtree(folder)
         os.rename(path + ".new", path)
     return path
 
