@@ -37,6 +37,13 @@ static const struct {
     {"internal", BACKOFF_NETWORK},
 };
 
+const char *client_error_code(const struct control *error)
+{
+    if (error->code[0] != '\0')
+        return error->code;
+    return strcmp(error->message, CONTROL_V1_MISMATCH) == 0 ? "identity_mismatch" : "error";
+}
+
 enum backoff_cause client_cause(const struct client *c, const char *code)
 {
     if (strcmp(code, "token_expired") == 0)

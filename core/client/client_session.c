@@ -73,8 +73,7 @@ static void on_control(void *arg, const struct control *control)
     must_be(s, CLIENT_SESSION_MAGIC);
     switch (control->type) {
     case CONTROL_ERROR:
-        snprintf(s->end_code, sizeof s->end_code, "%s",
-                 control->code[0] != '\0' ? control->code : "error");
+        snprintf(s->end_code, sizeof s->end_code, "%s", client_error_code(control));
         snprintf(s->end_text, sizeof s->end_text, "%s", control->message);
         session_close(s->session, BURROW_CLOSE_NORMAL, NULL, s->end_text);
         break;
@@ -169,7 +168,8 @@ static void say_connected(const struct client *c)
 {
     const struct control *ack = c->answer;
     log_at(c->log, BURROW_LOG_INFO, "connected", burrow_str("client", c->options->client_id),
-           burrow_str("session", ack->session_id), burrow_str("url", c->options->server_url));
+           burrow_str("session", ack->session_id), burrow_str("url", c->options->server_url),
+           burrow_uint("protocol", control_protocol(ack)));
 }
 
 static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high)
@@ -180,14 +180,18 @@ static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high)
 int session_begin(struct client *c)
 {
     const struct control *ack = c->answer;
-    uint32_t heartbeat = clamp(ack->heartbeat_ms, HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS);
+    uint32_t protocol = control_protocol(ack);
+    uint32_t heartbeat = clamp(protocol == 1 ? HEARTBEAT_V1_MS : ack->heartbeat_ms,
+                               HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS);
     const struct session_config config = {
+        .protocol = protocol,
         .opens_odd = false,
         .window = SMALL_WINDOW,
         .peer_window = ack->window,
         .max_frame = ack->max_frame,
         .heartbeat_ms = heartbeat,
-        .timeout_ms = clamp(ack->timeout_ms, heartbeat + HEARTBEAT_MIN_MS, TIMEOUT_MAX_MS),
+        .timeout_ms = clamp(protocol == 1 ? TIMEOUT_V1_MS : ack->timeout_ms,
+                            heartbeat + HEARTBEAT_MIN_MS, TIMEOUT_MAX_MS),
         .max_streams = (uint32_t)c->options->max_streams,
         .stream_window_max = STREAM_WINDOW,
         .session_window_max = SESSION_WINDOW,
@@ -195,6 +199,8 @@ int session_begin(struct client *c)
         .budget = &c->budget,
         .stats = &c->stats,
         .name = c->options->client_id,
+        .service = c->registered_id,
+        .target = c->registered_target,
     };
     struct client_session *s = calloc(1, sizeof *s);
     if (s == NULL)

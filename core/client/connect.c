@@ -61,7 +61,9 @@ static int fill_register(struct client *c, struct control *reg)
 {
     reg->type = CONTROL_REGISTER;
     snprintf(reg->client_id, sizeof reg->client_id, "%s", c->options->client_id);
-    snprintf(reg->target, sizeof reg->target, "%s", c->targets[0].text);
+    c->registered_id = c->targets[0].id;
+    snprintf(c->registered_target, sizeof c->registered_target, "%s", c->targets[0].text);
+    snprintf(reg->target, sizeof reg->target, "%s", c->registered_target);
     snprintf(reg->previous_session_id, sizeof reg->previous_session_id, "%s", c->session_id);
     reg->has_meta = true;
     reg->protocol = 2;
@@ -124,10 +126,10 @@ static int on_frame(void *arg, const struct frame_header *head, const uint8_t *p
         free(answer);
         return BURROW_EPROTO;
     }
-    if (answer->type == CONTROL_UNKNOWN) {
+    if (answer->type != CONTROL_REGISTER_ACK && answer->type != CONTROL_ERROR) {
         control_finish(answer);
         free(answer);
-        return BURROW_OK; /* of a later version: not the answer yet */
+        return BURROW_OK; /* a heartbeat, or of a later version: not the answer yet */
     }
     c->answer = answer;
     return FRAME_STOP;
@@ -141,27 +143,36 @@ static int on_data_frame(void *arg, uint64_t stream, const uint8_t *p, size_t n,
 
 static const struct frame_sink answer_sink = {.frame = on_frame, .data = on_data_frame};
 
+/* The protocol of the connection is known here. NULL, or why it cannot go on; rest: bytes
+ * behind the answer in the same message. */
+static const char *unspeakable(const struct client *c, const struct control *answer, size_t rest)
+{
+    if (control_protocol(answer) > 2)
+        return "the server chose a wire protocol that was not offered";
+    if (control_protocol(answer) == 2)
+        return NULL;
+    if (!link_keeps_messages(c->link))
+        return "the server speaks wire protocol 1; tls:// needs 2";
+    return rest > 0 ? "the server's answer is not as long as its message" : NULL;
+}
+
 static void on_answer(struct client *c, const uint8_t *rest, size_t n)
 {
     struct control *answer = c->answer;
     if (answer->type == CONTROL_ERROR) {
         char code[sizeof answer->code];
-        snprintf(code, sizeof code, "%s", answer->code[0] != '\0' ? answer->code : "error");
+        snprintf(code, sizeof code, "%s", client_error_code(answer));
         fail(c, client_cause(c, code), code, answer->message);
         return;
     }
-    if (answer->type != CONTROL_REGISTER_ACK) {
-        fail(c, BACKOFF_REFUSED, "protocol", "the server did not answer the register");
-        return;
-    }
-    /* The protocol of the connection is known here. A server without meta speaks version 1,
-     * which would branch off to its own kind of session. */
-    if (!answer->has_meta || answer->protocol != 2) {
-        fail(c, BACKOFF_REFUSED, "protocol",
-             "the server speaks wire protocol 1; this client needs 2");
+    const char *wrong = unspeakable(c, answer, n);
+    if (wrong != NULL) {
+        fail(c, BACKOFF_REFUSED, "protocol", wrong);
         return;
     }
     loop_timer_stop(c->timer);
+    if (control_protocol(answer) == 1)
+        services_fill_v1(c, answer);
     if (session_begin(c) != BURROW_OK) {
         fail(c, BACKOFF_NETWORK, NULL, "out of memory");
         return;

@@ -31,6 +31,9 @@
 #define SESSION_WINDOW (16u << 20)
 #define OPEN_TIMEOUT_MS 10000u
 #define LEAVING_MAX 4u /* sessions that are left at once; beyond that the oldest ends */
+/* A server of version 1 does not tell its own. */
+#define HEARTBEAT_V1_MS 10000u
+#define TIMEOUT_V1_MS 30000u
 /* What a server may ask of a session's pulse; beyond that it is set to the limit. */
 #define HEARTBEAT_MIN_MS 100u
 #define HEARTBEAT_MAX_MS 3600000u
@@ -80,6 +83,8 @@ struct client {
     uint16_t last_service_id; /* the highest that was given to a target */
     uint32_t services_serial; /* of the last `services` */
     bool services_changed;    /* since the register that is under way */
+    uint16_t registered_id;   /* the first service of the register: version 1 has no other */
+    char registered_target[sizeof((struct target *)0)->text];
     struct backoff services_backoff;
     struct loop_timer *services_timer; /* until refused ones are asked for again */
     struct token_source token_source;
@@ -123,6 +128,8 @@ struct client {
 uint32_t client_random(void);
 /* The attempt or session is over: logs why, waits, begins anew. code: a refusal's, or NULL. */
 void client_retry(struct client *c, enum backoff_cause cause, const char *code, const char *reason);
+/* The code of an error control; version 1 has none, so its messages stand for some. */
+const char *client_error_code(const struct control *error);
 /* What an error code of the server, one of the five of a 401 among them, means for the pause. */
 enum backoff_cause client_cause(const struct client *c, const char *code);
 
@@ -161,6 +168,8 @@ void services_offer(struct client *c, struct control *ret);
 void services_renumber(struct client *c);
 /* A timer's: tells the session's peer the whole list. */
 void services_send(void *arg);
+/* A server of version 1 has answered: it serves the first service, and says no more. */
+void services_fill_v1(const struct client *c, struct control *ret_answer);
 /* The server's answer to a register (is_first) or to services_send. */
 void services_answered(struct client *c, const struct control *answer, bool is_first);
 

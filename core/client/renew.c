@@ -100,7 +100,10 @@ void renew_now(struct client *c)
     if (c->state != CLIENT_CONNECTED || c->offered != NULL)
         return;
     char *token = newer_token(c);
-    if (token != NULL)
+    if (token != NULL && session_protocol(c->current->session) == 1) {
+        token_free(token);
+        reconnect(c); /* it has no control for this */
+    } else if (token != NULL)
         offer(c, token);
     else
         wait_for_the_end(c);

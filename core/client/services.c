@@ -76,6 +76,12 @@ void services_send(void *arg)
     must_be(c, CLIENT_MAGIC);
     if (c->state != CLIENT_CONNECTED)
         return;
+    if (session_protocol(c->current->session) == 1) {
+        if (services_find(c, c->registered_id) == NULL)
+            session_close(c->current->session, BURROW_CLOSE_NORMAL, NULL,
+                          "the service was withdrawn");
+        return;
+    }
     struct control *control = calloc(1, sizeof *control);
     if (control != NULL) {
         control->type = CONTROL_SERVICES;
@@ -87,6 +93,19 @@ void services_send(void *arg)
 }
 
 /* ---- what is answered ---- */
+
+void services_fill_v1(const struct client *c, struct control *ret_answer)
+{
+    ret_answer->service_count = 1;
+    ret_answer->services[0] = (struct control_service){.id = c->registered_id};
+    for (size_t i = 0; i < c->target_count; i++)
+        if (c->targets[i].id != c->registered_id)
+            log_at(c->log, BURROW_LOG_ERROR, "service_left_out",
+                   burrow_str("service", c->targets[i].name),
+                   burrow_str("target", c->targets[i].text),
+                   burrow_str("reason", "the server speaks wire protocol 1, which has room for "
+                                        "one service; the first is served"));
+}
 
 static bool is_passing(const char *code)
 {

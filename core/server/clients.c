@@ -157,6 +157,8 @@ static void detach(struct attachment *a, const char *reason)
     struct server *server = a->server;
     log_at(server->log, BURROW_LOG_INFO, "client_disconnected", burrow_str("client", record->id),
            burrow_str("session", a->session_id), burrow_str("reason", reason));
+    if (a->protocol == 1)
+        record->next_stream = session_next_id(a->session);
     a->record = NULL;
     record->attachment = NULL;
     record->gone_ms = loop_now_ms(server->loop);
@@ -267,7 +269,7 @@ static void replace(struct client_record *record, const char *instance)
         leave(record, old);
         return;
     }
-    if (strcmp(old->instance, instance) == 0) {
+    if (strcmp(old->instance, instance) == 0) { /* version 1 has none: all are its own */
         detach(old, "replaced by the client's own reconnect");
         attachment_free(old);
         return;
@@ -308,8 +310,10 @@ static void fill_ack(const struct attachment *a, const struct control *reg, stru
     snprintf(ack->session_id, sizeof ack->session_id, "%s", a->session_id);
     snprintf(ack->previous_session_id, sizeof ack->previous_session_id, "%s",
              reg->previous_session_id);
+    if (a->protocol == 1)
+        return;
     ack->has_meta = true;
-    ack->protocol = 2;
+    ack->protocol = a->protocol;
     ack->window = SMALL_WINDOW;
     ack->max_frame = FRAME_MAX_PAYLOAD;
     ack->heartbeat_ms = (uint32_t)o->heartbeat_interval;
@@ -323,6 +327,7 @@ static struct session *begin_session(struct attachment *a, struct burrow_link *l
     struct server *server = a->server;
     const struct server_options *o = server->options;
     const struct session_config config = {
+        .protocol = a->protocol,
         .opens_odd = true,
         .window = SMALL_WINDOW,
         .peer_window = reg->window,
@@ -337,6 +342,8 @@ static struct session *begin_session(struct attachment *a, struct burrow_link *l
         .budget = &server->budget,
         .stats = &server->sessions_stats,
         .name = a->client_id,
+        .target = reg->target,
+        .first_id = record->next_stream,
     };
     link_read_enable(link, true);
     return session_create(server->loop, server->log, link, &config, &attachment_events, a);
@@ -351,6 +358,7 @@ static struct attachment *attachment_create(struct server *server, const struct 
     a->magic = ATTACHMENT_MAGIC;
     a->server = server;
     a->peer = *link_peer(link);
+    a->protocol = control_protocol(reg) < 2 ? 1 : 2;
     snprintf(a->client_id, sizeof a->client_id, "%s", reg->client_id);
     snprintf(a->instance, sizeof a->instance, "%s", reg->instance);
     snprintf(a->session_id, sizeof a->session_id, "sess-%llu",
@@ -370,7 +378,7 @@ static void say_connected(const struct attachment *a, const struct burrow_link *
     log_at(log, BURROW_LOG_INFO, "client_connected", burrow_str("client", a->client_id),
            burrow_str("session", a->session_id),
            burrow_str("peer", address_format(link_peer(link), text)),
-           burrow_str("transport", link_transport_name(link)), burrow_uint("protocol", 2),
+           burrow_str("transport", link_transport_name(link)), burrow_uint("protocol", a->protocol),
            burrow_uint("resumed", resumed));
     bridges_say(a->record);
 }
@@ -412,7 +420,8 @@ int clients_register(struct server *server, struct burrow_link *link, const stru
         return no_memory(ret_code, ret_message);
     }
     replace(record, reg->instance);
-    bool resumed = strcmp(record->last_instance, reg->instance) == 0;
+    bool resumed = a->protocol == 1 ? reg->previous_session_id[0] != '\0'
+                                    : strcmp(record->last_instance, reg->instance) == 0;
     snprintf(record->last_instance, sizeof record->last_instance, "%s", reg->instance);
     record->withdrawing = false;
     record_set_grants(record, right->grants);

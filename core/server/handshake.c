@@ -71,11 +71,21 @@ static void handshake_end(struct handshake *h, uint32_t code, const char *why)
 
 /* ---- refusals ---- */
 
+static bool is_version_1(const struct handshake *h)
+{
+    return h->reg != NULL && control_protocol(h->reg) == 1;
+}
+
 /* Both registers have version 1 headers, and so has a refusal in place of the answer: every
- * client, of whatever version, can read it. */
+ * client, of whatever version, can read it. One of version 1 knows no codes. */
 static void send_error(struct handshake *h, const char *code, const char *message)
 {
-    link_send_error(h->link, FRAME_V1, code, message);
+    link_send_error(h->link, FRAME_V1, is_version_1(h) ? "" : code, message);
+}
+
+static void end_refused(struct handshake *h, uint32_t code, const char *why)
+{
+    handshake_end(h, is_version_1(h) ? link_v1_close_code(code) : code, why);
 }
 
 /* Ends a handshake that got as far as frames. detail, for the log, may say more than message. */
@@ -93,7 +103,7 @@ static void refuse(struct handshake *h, uint32_t close_code, const char *code, c
                burrow_uint("left_out", dropped));
     h->server->stats.register_failed++;
     send_error(h, code, message);
-    handshake_end(h, close_code, message);
+    end_refused(h, close_code, message);
 }
 
 static void refuse_protocol(struct handshake *h, const char *reason)
@@ -129,7 +139,8 @@ static void admit(struct handshake *h)
     struct server *server = h->server;
     if (h->has_subject && strcmp(h->subject, h->reg->client_id) != 0) {
         refuse(h, BURROW_CLOSE_POLICY, "identity_mismatch",
-               "the token's subject is not the client id", h->subject);
+               is_version_1(h) ? CONTROL_V1_MISMATCH : "the token's subject is not the client id",
+               h->subject);
         return;
     }
     const struct right right = {.expires_ms = h->expires_ms, .grants = h->grants};
@@ -168,8 +179,8 @@ static void on_token_verdict(void *arg, const struct auth_verdict *v)
         send_error(h, auth_code_name(v->code), auth_code_text(v->code));
     else
         send_error(h, "internal", "the server cannot verify tokens now");
-    handshake_end(h, v->result == BURROW_AUTH_DENY ? BURROW_CLOSE_POLICY : BURROW_CLOSE_GOING_AWAY,
-                  "unauthorized");
+    end_refused(h, v->result == BURROW_AUTH_DENY ? BURROW_CLOSE_POLICY : BURROW_CLOSE_GOING_AWAY,
+                "unauthorized");
 }
 
 static void verify_token(struct handshake *h)
@@ -191,29 +202,40 @@ static void verify_token(struct handshake *h)
                auth_code_text(BURROW_CODE_INVALID_TOKEN), "the token is too long, or no memory");
 }
 
-/* The whole register frame is here. */
+/* The whole register frame is here, and with it the protocol of the connection: the highest
+ * that both speak. */
 static void on_register(struct handshake *h)
 {
-    const struct control *reg = h->reg;
-    /* The protocol of the connection is chosen here: the highest that both speak. Version 1
-     * (a register without meta, or with a lower protocol) would branch off to its own kind
-     * of session. */
-    uint32_t protocol = reg->has_meta ? reg->protocol : 1;
-    if (protocol < 2)
+    struct control *reg = h->reg;
+    if (is_version_1(h) && !link_keeps_messages(h->link)) {
         refuse(h, BURROW_CLOSE_POLICY, "protocol",
-               "this server speaks wire protocol 2 only; the client offered 1",
-               "the client offered wire protocol 1");
-    else if (h->authenticated)
+               "tls:// needs wire protocol 2; the client offered 1",
+               "the client offered wire protocol 1 over a transport without messages");
+        return;
+    }
+    if (is_version_1(h)) { /* it has one service, and no name for it */
+        reg->service_count = 1;
+        reg->services[0].id = 1;
+        snprintf(reg->services[0].target, sizeof reg->services[0].target, "%s", reg->target);
+    }
+    if (h->authenticated)
         admit(h);
     else
         verify_token(h);
+}
+
+/* Of a client that has shown who it is, other frames do not count (version 1 says so); a
+ * stranger's connection ends with the first. */
+static int before_register(const struct handshake *h)
+{
+    return h->authenticated ? BURROW_OK : BURROW_EPROTO;
 }
 
 static int on_frame(void *arg, const struct frame_header *head, const uint8_t *payload)
 {
     struct handshake *h = arg;
     if (head->kind != FRAME_CONTROL)
-        return BURROW_EPROTO;
+        return before_register(h);
     h->reg = calloc(1, sizeof *h->reg);
     if (h->reg == NULL)
         return BURROW_ENOMEM;
@@ -225,13 +247,18 @@ static int on_frame(void *arg, const struct frame_header *head, const uint8_t *p
                burrow_str("reason", err.text));
         return BURROW_EPROTO;
     }
-    return h->reg->type == CONTROL_REGISTER ? FRAME_STOP : BURROW_EPROTO;
+    if (h->reg->type == CONTROL_REGISTER)
+        return FRAME_STOP;
+    control_finish(h->reg);
+    free(h->reg);
+    h->reg = NULL;
+    return before_register(h);
 }
 
 static int on_data_frame(void *arg, uint64_t stream, const uint8_t *p, size_t n, bool end)
 {
-    (void)arg, (void)stream, (void)p, (void)n, (void)end;
-    return BURROW_EPROTO;
+    (void)stream, (void)p, (void)n, (void)end;
+    return before_register(arg);
 }
 
 static const struct frame_sink register_sink = {.frame = on_frame, .data = on_data_frame};
@@ -241,6 +268,8 @@ static void on_data(void *arg, const uint8_t *p, size_t n, bool message_end)
     struct handshake *h = arg;
     (void)message_end; /* a register may come in any split */
     must_be(h, HANDSHAKE_MAGIC);
+    if (n == 0)
+        return; /* the empty end of a message */
     if (h->state != REGISTER) {
         refuse_protocol(h, "nothing may follow the register frame before its answer");
         return;

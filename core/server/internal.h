@@ -138,6 +138,7 @@ struct attachment {
     bool leaving;               /* the client drains it: no new streams */
     uint64_t leave_by_ms;       /* until then */
     struct client_record *left; /* whose client has a newer session; in its `leaving` */
+    uint32_t protocol;          /* the version of the wire */
     TAILQ_ENTRY(attachment) entry;
     char client_id[CONTROL_MAX_CLIENT_ID + 1];
     char session_id[SESSION_ID_TEXT];
@@ -159,6 +160,7 @@ struct client_record {
     char last_instance[CONTROL_INSTANCE];
     uint64_t takeover_ms; /* when the first of these takeovers was */
     uint32_t takeovers;
+    uint64_t next_stream; /* of version 1: ids rise over all its sessions */
     uint64_t gone_ms;
     TAILQ_ENTRY(client_record) gone_entry; /* while attachment is NULL */
     struct bridge_list bridges;

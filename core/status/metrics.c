@@ -39,6 +39,8 @@ void metrics_streams(FILE *f, const struct session_stats *t, const struct budget
     fprintf(f, "burrow_stream_bytes_total{direction=\"out\"} %" PRIu64 "\n", t->bytes_out);
     metric_counter(f, "burrow_stream_backpressure_drops_total", t->backpressure_drops,
                    "Streams or bytes dropped since a queue was full; this program never does.");
+    metric_counter(f, "burrow_streams_stalled_total", t->streams_stalled,
+                   "Streams on wire version 1 that were closed since they held up all others.");
     metric_gauge(f, "burrow_credit_bytes", budget->used,
                  "Bytes that peers may have under way to here.");
     metric_gauge(f, "burrow_buffer_bytes", pool_in_use(loop_pool(loop)),

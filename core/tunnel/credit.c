@@ -90,6 +90,18 @@ void credit_finish(struct stream *st)
     set_window(st, 0);
 }
 
+void credit_received(struct stream *st, uint64_t n)
+{
+    credit_add(st, n);
+}
+
+uint64_t credit_allowance(const struct stream *st, uint64_t most)
+{
+    uint64_t held = st->limit - st->consumed;
+
+    return min_u64(most, max_u64((credit_free(st->session) + held) / 2, CREDIT_FLOOR));
+}
+
 /*
  * Judges once per window how it was consumed. It was too small when the peer is almost out of
  * credit though nothing waits here: the round trip, not the consumer, holds the stream back.

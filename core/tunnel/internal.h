@@ -62,11 +62,19 @@ struct stream {
     uint32_t end_code; /* RESET_* or 0 */
     char *end_text;    /* of the peer's RESET, or NULL */
     bool fin_sent, fin_received, fin_delivered;
+    bool discard; /* the peer takes no more: what the local side sends goes nowhere */
 
     uint64_t sent, send_limit;
     uint64_t received, consumed, limit; /* limit - consumed is what the peer may hold us to */
     uint64_t window, epoch_consumed, epoch_us;
     uint64_t opened_ms;
+
+    /* Version 1: */
+    bool close_sent, lingers;
+    bool full;                         /* the link is not read since too much waits here */
+    uint64_t full_mark, full_since_ms; /* when no more than that waits, it is read again */
+    uint64_t moved_ms;                 /* the last byte that came or was taken */
+    uint64_t answered;                 /* bytes that were sent when the peer last did */
 
     struct rx_piece *rx_head, *rx_tail;
     struct burrow_buf *held, *held_tail; /* DATA before stream_accept, copied */
@@ -81,6 +89,7 @@ struct chain {
 /* What the versions of the wire do differently; every entry is there. */
 struct wire {
     uint8_t version; /* in the header of each frame */
+    bool one_flow;   /* no credit: a slow stream holds up all */
     void (*begin)(struct session *s);
     /* Bytes of the link: through the parser to the streams. */
     void (*receive)(struct session *s, const uint8_t *p, size_t n, bool message_end);
@@ -104,7 +113,7 @@ struct wire {
     /* Heartbeats, and what is late; a silent peer is seen by the caller. */
     void (*pulse)(struct session *s, uint64_t now);
 };
-extern const struct wire wire_v2;
+extern const struct wire wire_v1, wire_v2;
 
 struct session {
     uint32_t magic;
@@ -115,7 +124,7 @@ struct session {
     struct session_config config;
     const struct session_events *events;
     void *arg;
-    char *name;
+    char *name, *target;
 
     struct frame_parser parser;
     uint8_t *gather;
@@ -143,6 +152,12 @@ struct session {
     struct burrow_buf *control, *control_tail; /* frames that go before data */
     uint32_t refusals_waiting;
 
+    uint32_t unread_reasons; /* version 1: full streams, a rate; the link is not read for them */
+    uint32_t lingering;      /* streams that wait for the local side's end after the peer's */
+    uint32_t acks_due;       /* heartbeats that were not answered yet */
+    uint64_t last_beat_ms;
+    bool message_done; /* the present message had its frame */
+
     struct loop_timer *timer;
     uint64_t timer_due_ms, last_rx_ms, last_ping_ms;
     uint64_t ping_value; /* of the PING under way, 0: none */
@@ -164,6 +179,12 @@ void session_arm(struct session *s); /* sets the timer to the next thing that is
 void session_measure(struct session *s);
 /* Gives the peer what credit the stream may have, and tells it. */
 void credit_tell(struct stream *st);
+
+/* v1.c */
+/* The link is not read while there is a reason not to; one call of the second for each of the
+ * first. */
+void session_stop_reading(struct session *s);
+void session_read_again(struct session *s);
 
 /* receive.c */
 extern const struct link_events session_link_events;
@@ -190,6 +211,10 @@ void credit_begin(struct stream *st, uint64_t window);
 uint64_t credit_small_window(const struct session *s); /* for a new stream of our own */
 void credit_consumed(struct stream *st, uint64_t n);
 void credit_finish(struct stream *st);
+/* Without credit on the wire: n more bytes have come for the stream. */
+void credit_received(struct stream *st, uint64_t n);
+/* How much may wait for it, at most `most`, as far as the budgets allow. */
+uint64_t credit_allowance(const struct stream *st, uint64_t most);
 /* Raises the limit as far as window and budgets allow; true if a WINDOW is worth sending. */
 bool credit_renew(struct stream *st);
 
@@ -201,6 +226,9 @@ void output_task(void *arg);
  * length is then added by output_commit. */
 uint8_t *output_reserve(struct session *s);
 void output_commit(struct session *s, size_t n);
+void output_push(struct session *s, struct burrow_buf *frame); /* one frame, one message */
+/* False: so many refusals wait to be sent that the session has been ended. */
+bool output_may_refuse(struct session *s);
 void output_refusal(struct session *s, uint64_t id, uint32_t code, const char *text);
 void output_drop(struct session *s);
 

@@ -15,7 +15,7 @@
 
 struct burrow_link {
     uint32_t magic;
-    bool opened, closing, abandoned, closed;
+    bool opened, closing, abandoned, closed, in_message;
     struct link_transport transport; /* a copy: links may outlive who made them */
     void *conn;
     const struct link_events *events; /* NULL: nobody listens any more */
@@ -175,6 +175,11 @@ bool link_keeps_messages(const struct burrow_link *link)
     return (link->transport.ops->flags & BURROW_TRANSPORT_MESSAGES) != 0;
 }
 
+bool link_in_message(const struct burrow_link *link)
+{
+    return link_keeps_messages(link) && link->in_message;
+}
+
 const struct burrow_addr *link_peer(const struct burrow_link *link)
 {
     return &link->peer;
@@ -207,6 +212,7 @@ static void on_open(struct burrow_link *link)
 
 static void on_data(struct burrow_link *link, const uint8_t *p, size_t n, uint32_t message_end)
 {
+    link_checked(link)->in_message = message_end == 0;
     TELL(link, data, p, n, message_end != 0);
 }
 

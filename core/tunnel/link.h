@@ -58,9 +58,15 @@ void link_admit(struct burrow_link *, const struct burrow_verdict *);
 /* Queues the chain; it is given back to the loop's pool after it was sent. On failure the
  * chain is given back, and `closed` follows. */
 int link_send(struct burrow_link *, struct burrow_buf *chain);
-/* Sends a CONTROL frame with a header of this wire version (FRAME_V1 for registers). */
+/* A CONTROL frame with a header of this wire version (FRAME_V1 for registers), in a buffer of
+ * its own. NULL: out of memory, or nothing that a decoder would take. */
+struct burrow_buf *link_control_frame(const struct burrow_link *, uint8_t version,
+                                      const struct control *);
 int link_send_control(struct burrow_link *, uint8_t version, const struct control *);
 int link_send_error(struct burrow_link *, uint8_t version, const char *code, const char *message);
+/* The code to close a link to a client of wire version 1 with: it leaves for good on what a
+ * WebSocket calls 1000 and 1001, and is told 1011 or 1012 only. */
+uint32_t link_v1_close_code(uint32_t code);
 size_t link_queued(const struct burrow_link *);
 void link_set_watermark(struct burrow_link *, size_t bytes);
 void link_read_enable(struct burrow_link *, bool on);
@@ -70,6 +76,7 @@ void link_http_respond(struct burrow_link *, void *token, const struct burrow_ht
 
 struct pool *link_pool(const struct burrow_link *); /* its loop's buffers */
 bool link_keeps_messages(const struct burrow_link *);
+bool link_in_message(const struct burrow_link *); /* the last that came is not whole yet */
 const struct burrow_addr *link_peer(const struct burrow_link *);
 const char *link_transport_name(const struct burrow_link *);
 

@@ -9,34 +9,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int send_text(struct burrow_link *link, uint8_t version, const char *json, size_t n)
+struct burrow_buf *link_control_frame(const struct burrow_link *link, uint8_t version,
+                                      const struct control *control)
 {
-    const struct frame_header head = {
-        .version = version, .kind = FRAME_CONTROL, .length = (uint32_t)n};
+    struct frame_header head = {
+        .version = version, .kind = FRAME_CONTROL, .stream = control->stream_id};
     struct burrow_buf *b;
+    char *text;
+    size_t n;
 
-    if (n > FRAME_MAX_CONTROL)
-        return BURROW_EINVAL;
+    if (control_encode(control, &text, &n) < 0)
+        return NULL;
     b = pool_get(link_pool(link), FRAME_HEADER + n);
-    if (!b)
-        return BURROW_ENOMEM;
-    frame_header_encode(buf_data(b), &head);
-    memcpy(buf_data(b) + FRAME_HEADER, json, n);
-    b->len = FRAME_HEADER + (uint32_t)n;
-    return link_send(link, b);
+    if (b) {
+        head.length = (uint32_t)n;
+        frame_header_encode(buf_data(b), &head);
+        memcpy(buf_data(b) + FRAME_HEADER, text, n);
+        b->len = FRAME_HEADER + (uint32_t)n;
+    }
+    control_text_free(text, n);
+    return b;
 }
 
 int link_send_control(struct burrow_link *link, uint8_t version, const struct control *control)
 {
-    char *text;
-    size_t n;
-    int ret = control_encode(control, &text, &n);
+    struct burrow_buf *b = link_control_frame(link, version, control);
 
-    if (ret < 0)
-        return ret;
-    ret = send_text(link, version, text, n);
-    control_text_free(text, n);
-    return ret;
+    return b ? link_send(link, b) : BURROW_ENOMEM;
+}
+
+uint32_t link_v1_close_code(uint32_t code)
+{
+    switch (code) {
+    case BURROW_CLOSE_ABORT:
+        return code;
+    case BURROW_CLOSE_NORMAL:
+    case BURROW_CLOSE_GOING_AWAY:
+        return BURROW_CLOSE_GOING_AWAY;
+    default:
+        return BURROW_CLOSE_INTERNAL;
+    }
 }
 
 int link_send_error(struct burrow_link *link, uint8_t version, const char *code,

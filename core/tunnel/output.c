@@ -37,11 +37,7 @@ uint8_t *output_reserve(struct session *s)
             session_fail(s, BURROW_CLOSE_INTERNAL, "internal", "out of memory");
             return NULL;
         }
-        if (s->control)
-            s->control_tail->next = b;
-        else
-            s->control = b;
-        s->control_tail = b;
+        output_push(s, b);
     }
     return buf_data(b) + b->len;
 }
@@ -53,14 +49,31 @@ void output_commit(struct session *s, size_t n)
     output_schedule(s);
 }
 
+void output_push(struct session *s, struct burrow_buf *frame)
+{
+    frame->next = NULL;
+    if (s->control)
+        s->control_tail->next = frame;
+    else
+        s->control = frame;
+    s->control_tail = frame;
+    output_schedule(s);
+}
+
+bool output_may_refuse(struct session *s)
+{
+    if (++s->refusals_waiting <= MAX_WAITING_REFUSALS)
+        return true;
+    session_fail(s, BURROW_CLOSE_POLICY, "flood", "too many streams to refuse");
+    return false;
+}
+
 void output_refusal(struct session *s, uint64_t id, uint32_t code, const char *text)
 {
     uint8_t *p;
 
-    if (++s->refusals_waiting > MAX_WAITING_REFUSALS) {
-        session_fail(s, BURROW_CLOSE_POLICY, "flood", "too many streams to refuse");
+    if (!output_may_refuse(s))
         return;
-    }
     p = output_reserve(s);
     if (p)
         output_commit(s, frame_reset_encode(p, id, code, text));
@@ -130,7 +143,9 @@ static void pull(struct session *s, struct chain *out, size_t quantum)
         return;
     }
     n = st->ops->read(st->end, credit < quantum ? (size_t)credit : quantum, &chain, &more);
-    if (n > 0) {
+    if (n > 0 && st->discard) {
+        pool_put(loop_pool(s->loop), chain);
+    } else if (n > 0) {
         st->sent += (uint64_t)n;
         rate_sent(s, (size_t)n);
         s->config.stats->bytes_out += (uint64_t)n;

@@ -18,6 +18,7 @@ struct rate {
     struct stream_list waiting; /* for credit, the longest first */
     struct loop_timer *timer;
     bool timing, serving, said;
+    bool unread; /* the link is not read: version 1 has no credit to hold back */
 };
 
 /* ---- buckets -------------------------------------------------------------------------------- */
@@ -167,6 +168,21 @@ uint64_t rate_credit(struct stream *st, uint64_t wanted)
     return 0;
 }
 
+void rate_received(struct session *s, size_t n)
+{
+    struct rate *r = s->rate;
+
+    if (!r)
+        return;
+    fill(s);
+    bucket_take(&r->in, n);
+    if (r->unread || bucket_room(&r->in) > 0)
+        return;
+    r->unread = true;
+    session_stop_reading(s);
+    wait_for(s, &r->in);
+}
+
 static void leave_line(struct stream *st)
 {
     if (!st->rate_waiting)
@@ -211,7 +227,11 @@ static void on_timer(void *arg)
         return;
     fill(s);
     serve_line(s);
-    if (!TAILQ_EMPTY(&s->rate->waiting))
+    if (s->rate->unread && bucket_room(&s->rate->in) > 0) {
+        s->rate->unread = false;
+        session_read_again(s);
+    }
+    if (s->rate->unread || !TAILQ_EMPTY(&s->rate->waiting))
         wait_for(s, &s->rate->in);
     output_schedule(s);
 }

@@ -45,6 +45,8 @@ void rate_sent(struct session *s, size_t n);
 /* How much of the wanted credit the stream may be given now; it counts as given. 0: its turn
  * comes, and then it is renewed. */
 uint64_t rate_credit(struct stream *st, uint64_t wanted);
+/* Version 1, which has no credit: n bytes have come. The link is not read until they are paid. */
+void rate_received(struct session *s, size_t n);
 /* The stream ends with so much credit unused. */
 void rate_finished(struct stream *st, uint64_t unused);
 

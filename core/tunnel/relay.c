@@ -20,6 +20,7 @@
 #define RELAY_MAGIC 0x52454c59u
 #define READ_BUFFERS 16u
 #define WRITE_IOV 64
+#define SMALL_STEP (128 * 1024) /* bytes */
 
 struct relay {
     uint32_t magic;
@@ -346,7 +347,12 @@ int relay_write_first(struct relay *r, const void *p, size_t n)
 void relay_attach(struct relay *r, struct stream *stream)
 {
     must_be(r, RELAY_MAGIC);
+    int step = SMALL_STEP;
+
     r->stream = stream;
+    /* Else the kernel asks for more only when a third of megabytes has gone out. */
+    if (stream_holds_up_others(stream))
+        setsockopt(r->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &step, sizeof step);
     r->reading = true;
     relay_rewatch(r);
 }

@@ -2,7 +2,8 @@
 /*
  * The life of a session: made after the registers were exchanged, kept alive by heartbeats,
  * ended by the owner, the peer, the link or silence. What comes in is in receive.c, what goes
- * out in output.c, streams in stream.c, windows in credit.c, frames in v2.c.
+ * out in output.c, streams in stream.c, windows in credit.c, frames in v1.c and
+ * v2.c.
  */
 #include "tunnel/internal.h"
 
@@ -20,26 +21,31 @@ struct session *session_create(struct loop *loop, const struct log *log, struct 
 {
     struct session *s = calloc(1, sizeof *s);
 
+    must(config->protocol == FRAME_V1 || config->protocol == FRAME_V2);
     if (!s)
         return NULL;
     s->magic = SESSION_MAGIC;
     s->loop = loop;
     s->log = log;
-    s->wire = &wire_v2;
+    s->wire = config->protocol == FRAME_V1 ? &wire_v1 : &wire_v2;
     s->config = *config;
     s->events = events;
     s->arg = arg;
     s->name = strdup(config->name ? config->name : "");
+    s->target = strdup(config->target ? config->target : "");
     s->gather = malloc(FRAME_MAX_CONTROL);
     s->timer = loop_timer_create(loop, session_tick, s);
-    if (!s->name || !s->gather || !s->timer || rate_set(s, config->bytes_per_second) < 0) {
+    if (!s->name || !s->target || !s->gather || !s->timer ||
+        rate_set(s, config->bytes_per_second) < 0) {
         loop_timer_destroy(s->timer);
         free(s->gather);
+        free(s->target);
         free(s->name);
         free(s);
         return NULL;
     }
     s->config.name = s->name;
+    s->config.target = s->target;
     frame_parser_init(&s->parser, s->wire->version, s->gather);
     loop_task_init(&s->output_task, LOOP_PHASE_OUTPUT, output_task, s);
     loop_task_init(&s->end_task, LOOP_PHASE_OUTPUT, end_task, s);
@@ -117,6 +123,7 @@ void session_destroy(struct session *s)
     output_drop(s);
     free(s->rx);
     free(s->gather);
+    free(s->target);
     free(s->name);
     s->magic = 0;
     free(s);
@@ -125,6 +132,8 @@ void session_destroy(struct session *s)
 int session_send_control(struct session *s, const struct control *control)
 {
     must_be(s, SESSION_MAGIC);
+    if (s->wire != &wire_v2)
+        return BURROW_EINVAL;
     if (s->over || !s->link)
         return BURROW_EIO;
     if (link_queued(s->link) > CONTROL_QUEUE_MAX) {
@@ -149,6 +158,16 @@ void session_drain(struct session *s)
     must_be(s, SESSION_MAGIC);
     s->draining = true;
     output_schedule(s);
+}
+
+uint32_t session_protocol(const struct session *s)
+{
+    return s->wire->version;
+}
+
+uint64_t session_next_id(const struct session *s)
+{
+    return s->next_id;
 }
 
 size_t session_stream_count(const struct session *s)
@@ -214,6 +233,8 @@ static void session_tick(void *arg)
 
     must_be(s, SESSION_MAGIC);
     now = loop_now_ms(s->loop);
+    if (s->unread_reasons > 0)
+        s->last_rx_ms = now; /* we do not listen: the peer is not silent */
     if (now > s->timer_due_ms + OVERSLEPT_MS && now - s->last_rx_ms >= s->config.timeout_ms)
         s->last_rx_ms = now - s->config.heartbeat_ms; /* hear first what came meanwhile */
     s->timer_due_ms = 0;

@@ -64,6 +64,7 @@ struct session_events {
 };
 
 struct session_config {
+    uint32_t protocol;            /* the version of the wire: 1 or 2 */
     bool opens_odd;               /* the server's side */
     uint32_t window, peer_window; /* small window before ACCEPT, bytes, each way */
     uint32_t max_frame;           /* payload bytes that the peer takes */
@@ -76,6 +77,10 @@ struct session_config {
     struct budget *budget;       /* of the process, shared by sessions; never NULL */
     struct session_stats *stats; /* shared sums for metrics; never NULL */
     const char *name;            /* client id, for logs; copied */
+    /* Version 1 only. */
+    uint16_t service;   /* what `open` means; the asked side's */
+    const char *target; /* that was registered, for `open`; copied */
+    uint64_t first_id;  /* of the streams that this side opens; 0: 1 */
 };
 
 /* Process-wide bound on credit given out (--buffer-limit). */
@@ -88,6 +93,7 @@ struct session_stats {
     uint64_t streams_active, streams_opened, bytes_in, bytes_out;
     uint64_t stream_ends[11];    /* by reset code, 0: in order */
     uint64_t rate_waits;         /* times that something waited for bytes_per_second */
+    uint64_t streams_stalled;    /* version 1: closed, since they held up all others */
     uint64_t backpressure_drops; /* stays 0: nothing is ever dropped */
 };
 
@@ -100,8 +106,11 @@ void session_destroy(struct session *session);
 /* Sends an error control (code may be NULL), closes the link in order; `ended` follows. */
 void session_close(struct session *session, uint32_t close_code, const char *error_code,
                    const char *message);
-/* Sends a CONTROL frame of version 2, ahead of what waits for its turn. What the peer does
- * not read must not pile up: with too much waiting the session ends (`flood`). */
+uint32_t session_protocol(const struct session *session);
+/* Sends a CONTROL frame of version 2 (EINVAL in a session of version 1), ahead of what waits for
+ * its turn. What the peer does not read must not pile up: with too much waiting the session ends
+ * (`flood`).
+ */
 int session_send_control(struct session *session, const struct control *control);
 /* From now on: streams alive at once, for those that are opened anew; payload bytes a second,
  * 0 for no limit. */
@@ -109,6 +118,8 @@ void session_set_limits(struct session *session, uint32_t max_streams, uint64_t 
 /* No new streams from now on: those that the peer opens are refused (RESET 7), stream_open
  * fails with EAGAIN, `emptied` follows, perhaps on the next turn. Says nothing to the peer. */
 void session_drain(struct session *session);
+/* The id of the next stream that this side opens. */
+uint64_t session_next_id(const struct session *session);
 size_t session_stream_count(const struct session *session);
 uint64_t session_rtt_us(const struct session *session); /* 0: not measured yet */
 /* Feeds bytes that the owner of the link received behind the register frame. */
@@ -130,5 +141,8 @@ void stream_consumed(struct stream *stream, size_t n);
 void stream_reset(struct stream *stream, uint32_t code, const char *text);
 struct session *stream_session(const struct stream *stream);
 uint64_t stream_id(const struct stream *stream);
+/* The peer cannot be told to hold this stream alone back: its end should take its bytes in
+ * small steps, since while it takes none all streams may have to wait. */
+bool stream_holds_up_others(const struct stream *stream);
 
 #endif

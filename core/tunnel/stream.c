@@ -213,3 +213,8 @@ uint64_t stream_id(const struct stream *st)
 {
     return st->id;
 }
+
+bool stream_holds_up_others(const struct stream *st)
+{
+    return st->session->wire->one_flow;
+}

@@ -37,6 +37,9 @@ enum form {
 #define IN_TOKEN_ACK (1u << CONTROL_TOKEN_ACK)
 #define IN_DRAIN (1u << CONTROL_DRAIN)
 #define HAS_SERIAL (IN_SERVICES | IN_SERVICES_ACK | IN_TOKEN | IN_TOKEN_ACK)
+#define IN_OPEN (1u << CONTROL_OPEN)
+#define IN_OPEN_ACK (1u << CONTROL_OPEN_ACK)
+#define IN_CLOSE (1u << CONTROL_CLOSE)
 
 struct member {
     const char *name;
@@ -59,14 +62,21 @@ static const struct {
     {"token", CONTROL_TOKEN},
     {"token_ack", CONTROL_TOKEN_ACK},
     {"drain", CONTROL_DRAIN},
+    {"open", CONTROL_OPEN},
+    {"open_ack", CONTROL_OPEN_ACK},
+    {"close", CONTROL_CLOSE},
+    {"heartbeat", CONTROL_HEARTBEAT},
+    {"heartbeat_ack", CONTROL_HEARTBEAT_ACK},
 };
 
 #define AT(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)
 
 static const struct member TOP[] = {
+    {"stream_id", FORM_I64, IN_OPEN | IN_OPEN_ACK | IN_CLOSE | IN_ERROR, 0, AT(control, stream_id),
+     0, INT64_MAX},
     {"client_id", FORM_STRING, IN_REGISTER, IN_REGISTER, AT(control, client_id), 1,
      CONTROL_MAX_CLIENT_ID},
-    {"target", FORM_STRING, IN_REGISTER, 0, AT(control, target), 0, 255},
+    {"target", FORM_STRING, IN_REGISTER | IN_OPEN, 0, AT(control, target), 0, 255},
     {"session_id", FORM_STRING, IN_ACK, 0, AT(control, session_id), 0, 63},
     {"previous_session_id", FORM_STRING, IN_REGISTER | IN_ACK, 0, AT(control, previous_session_id),
      0, 63},

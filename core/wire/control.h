@@ -13,7 +13,8 @@
 
 #define CONTROL_MAX_SERVICES 64
 #define CONTROL_MAX_CLIENT_ID 128
-#define CONTROL_INSTANCE 33 /* 32 hex digits and NUL */
+#define CONTROL_V1_MISMATCH "client identity mismatch" /* version 1's one error of a connection */
+#define CONTROL_INSTANCE 33                            /* 32 hex digits and NUL */
 
 enum control_type {
     CONTROL_UNKNOWN, /* ignored */
@@ -25,8 +26,13 @@ enum control_type {
     CONTROL_TOKEN, /* the client's newer token; in an established session */
     CONTROL_TOKEN_ACK,
     CONTROL_DRAIN, /* the sender takes no new streams */
-    /* The other controls of version 1 (open, open_ack, close, heartbeat, heartbeat_ack) and
-     * the later ones of version 2 take their places here, in the table of types and in the
+    /* Of version 1 only. */
+    CONTROL_OPEN,
+    CONTROL_OPEN_ACK,
+    CONTROL_CLOSE,
+    CONTROL_HEARTBEAT,
+    CONTROL_HEARTBEAT_ACK,
+    /* The later ones of version 2 take their places here, in the table of types and in the
      * table of members of control.c. */
 };
 
@@ -44,8 +50,10 @@ struct control_service {
  * zero. A version 1 peer's `meta`, if it has one, carries no `protocol`: it is ignored. */
 struct control {
     enum control_type type;
+    uint64_t stream_id; /* version 1: of open, open_ack, close, error; 0: of the connection, or
+                         * left out */
     char client_id[CONTROL_MAX_CLIENT_ID + 1];
-    char target[256];
+    char target[256]; /* register, open */
     char session_id[64];
     char previous_session_id[64];
     bool has_meta; /* false: a version 1 peer's register; its other members are zero then */
@@ -82,6 +90,11 @@ void control_finish(struct control *c); /* wipes the token; c may be finished tw
  * decoder takes (no UTF-8, out of range); BURROW_ENOMEM: no memory, or over 16 KiB.
  */
 int control_encode(const struct control *c, char **ret_text, size_t *ret_len);
+/* The version of the wire that the sender of a register or register_ack means. */
+static inline uint32_t control_protocol(const struct control *c)
+{
+    return c->has_meta ? c->protocol : 1;
+}
 /* Wipes, since a register may carry a token, and frees. NULL is allowed. */
 void control_text_free(char *text, size_t len);
 

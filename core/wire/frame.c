@@ -44,7 +44,7 @@ static const struct kind_rule RULES_V2[KINDS] = {
  * is not there is ignored by whoever keeps the streams. */
 static const struct kind_rule RULES_V1[KINDS] = {
     [FRAME_CONTROL] = {2, FRAME_MAX_CONTROL, STREAM_ANY},
-    [FRAME_DATA] = {0, FRAME_MAX_PAYLOAD, STREAM_ANY},
+    [FRAME_DATA] = {0, FRAME_V1_MAX_DATA, STREAM_ANY},
 };
 
 const char *reset_code_name(uint32_t code)

@@ -20,6 +20,7 @@
 #define FRAME_MAX_CONTROL 16384u       /* of a CONTROL frame's JSON */
 #define FRAME_MAX_SMALL 1024u          /* of OPEN and RESET */
 #define FRAME_V1 1u
+#define FRAME_V1_MAX_DATA 32768u /* payload of DATA in version 1 */
 #define FRAME_V2 2u
 
 enum frame_kind {

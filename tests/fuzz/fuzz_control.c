@@ -27,6 +27,7 @@ static void check_promises(const struct control *c)
     must(TERMINATED(c->previous_session_id) && TERMINATED(c->instance) && TERMINATED(c->agent));
     must(TERMINATED(c->code) && TERMINATED(c->message));
     must(c->type != CONTROL_REGISTER || c->client_id[0] != '\0');
+    must(c->stream_id <= INT64_MAX);
     must(c->service_count <= CONTROL_MAX_SERVICES);
     bool services = c->type == CONTROL_SERVICES || c->type == CONTROL_SERVICES_ACK;
     bool token = c->type == CONTROL_TOKEN, token_ack = c->type == CONTROL_TOKEN_ACK;
@@ -46,7 +47,8 @@ static void check_promises(const struct control *c)
 
 static void check_same(const struct control *a, const struct control *b)
 {
-    must(a->type == b->type && a->has_meta == b->has_meta && a->protocol == b->protocol);
+    must(a->type == b->type && a->stream_id == b->stream_id && a->has_meta == b->has_meta &&
+         a->protocol == b->protocol);
     must(strcmp(a->client_id, b->client_id) == 0 && strcmp(a->target, b->target) == 0);
     must(strcmp(a->session_id, b->session_id) == 0);
     must(strcmp(a->previous_session_id, b->previous_session_id) == 0);

@@ -453,7 +453,8 @@ static void begin(struct fuzz *f)
     mock_init(&f->mock, f->loop, &f->log);
     f->budget.limit = budgets[a & 3];
     f->on_open = (a >> 2) % 3;
-    f->config = (struct session_config){.opens_odd = (a & 128) != 0,
+    f->config = (struct session_config){.protocol = 2,
+                                        .opens_odd = (a & 128) != 0,
                                         .window = windows[b & 3],
                                         .peer_window = windows[(b >> 2) & 3],
                                         .max_frame = 65536,

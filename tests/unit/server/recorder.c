@@ -157,7 +157,7 @@ static const char *const SCHEMES[] = {"ws", "wss", "tls", NULL};
 
 static const struct burrow_transport_ops recorder_ops = {
     .size = sizeof recorder_ops,
-    .flags = BURROW_TRANSPORT_HTTP | BURROW_TRANSPORT_TOKEN,
+    .flags = BURROW_TRANSPORT_HTTP | BURROW_TRANSPORT_TOKEN | BURROW_TRANSPORT_MESSAGES,
     .schemes = SCHEMES,
     .bind = bind_host,
     .accept = op_accept,
@@ -231,7 +231,7 @@ void recorder_open(struct recorder_conn *conn)
 
 void recorder_data(struct recorder_conn *conn, const void *p, size_t n)
 {
-    link_transport_host.data(conn->link, p, n, 0);
+    link_transport_host.data(conn->link, p, n, 1);
     link_transport_host.batch_end(conn->link);
 }
 

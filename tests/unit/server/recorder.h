@@ -56,7 +56,7 @@ void recorder_finish(struct recorder *recorder); /* frees; all must have closed 
 /* The peer's part. */
 void recorder_credential(struct recorder_conn *conn, const char *token);
 void recorder_open(struct recorder_conn *conn);
-void recorder_data(struct recorder_conn *conn, const void *p, size_t n);
+void recorder_data(struct recorder_conn *conn, const void *p, size_t n); /* one message */
 /* A CONTROL frame of this version. */
 void recorder_control(struct recorder_conn *conn, uint8_t version, const struct control *control);
 void recorder_closed(struct recorder_conn *conn, uint32_t code, uint32_t http_status,

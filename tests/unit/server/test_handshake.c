@@ -133,15 +133,85 @@ static void a_subject_that_is_not_the_client_id_is_a_mismatch(void **state)
     }
 }
 
-static void a_version_1_client_is_refused_in_words_it_can_read(void **state)
+static void send_v1_register(struct recorder_conn *conn, const char *client_id)
+{
+    struct control *reg = rig_register(client_id, 'a');
+    reg->has_meta = false;
+    snprintf(reg->target, sizeof reg->target, "127.0.0.1:9");
+    snprintf(reg->previous_session_id, sizeof reg->previous_session_id, "sess-77");
+    rig_send_register(conn, reg);
+}
+
+/* The message of the first error that was sent, which has no code; copied. */
+static void expect_v1_error(const struct recorder_conn *conn, const char *message)
+{
+    struct control *error = calloc(1, sizeof *error);
+    uint8_t version = 0;
+    assert_true(recorder_find(conn, CONTROL_ERROR, error, &version));
+    assert_int_equal(version, FRAME_V1);
+    assert_string_equal(error->code, "");
+    assert_int_equal(error->stream_id, 0);
+    assert_string_equal(error->message, message);
+    assert_true(conn->closing);
+    assert_int_equal(conn->close_code, BURROW_CLOSE_INTERNAL);
+    free(error);
+}
+
+static void a_version_1_client_gets_an_answer_without_meta(void **state)
 {
     struct rig *rig = *state;
     rig_start(rig);
     struct recorder_conn *conn = rig_admitted(rig);
-    struct control *reg = rig_register("pg", 'a');
-    reg->has_meta = false;
-    rig_send_register(conn, reg);
-    rig_expect_error(conn, FRAME_V1, "protocol");
+    send_v1_register(conn, "pg");
+    struct control *ack = calloc(1, sizeof *ack);
+    uint8_t version = 0;
+    assert_true(recorder_find(conn, CONTROL_REGISTER_ACK, ack, &version));
+    assert_int_equal(version, FRAME_V1);
+    assert_false(ack->has_meta);
+    assert_string_equal(ack->session_id, "sess-1");
+    assert_string_equal(ack->previous_session_id, "sess-77");
+    free(ack);
+    const struct bridge *b = TAILQ_FIRST(&rig_record(rig, "pg")->bridges);
+    assert_string_equal(b->name, "");
+    assert_string_equal(b->target, "127.0.0.1:9");
+}
+
+static void a_version_1_client_of_another_name_is_told_so_and_may_come_back(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->script.subject = "pg";
+    struct recorder_conn *conn = rig_admitted(rig);
+    send_v1_register(conn, "pg2");
+    expect_v1_error(conn, "client identity mismatch");
+}
+
+static void version_1_needs_a_transport_that_keeps_messages(void **state)
+{
+    struct rig *rig = *state;
+    rig->recorder.ops.flags &= ~BURROW_TRANSPORT_MESSAGES;
+    rig_start(rig);
+    struct recorder_conn *conn = rig_admitted(rig);
+    send_v1_register(conn, "pg");
+    expect_v1_error(conn, "tls:// needs wire protocol 2; the client offered 1");
+}
+
+static void before_its_register_an_admitted_clients_frames_do_not_count(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    struct recorder_conn *conn = rig_admitted(rig);
+    const struct frame_header h = {.version = FRAME_V1, .kind = FRAME_DATA, .stream = 1};
+    uint8_t data[FRAME_HEADER];
+    struct control *beat = calloc(1, sizeof *beat);
+    beat->type = CONTROL_HEARTBEAT;
+    frame_header_encode(data, &h);
+    recorder_data(conn, data, sizeof data);
+    recorder_control(conn, FRAME_V1, beat);
+    free(beat);
+    assert_int_equal(conn->out_len, 0);
+    send_v1_register(conn, "pg");
+    assert_int_equal(rig->server->session_count, 1);
 }
 
 static void nothing_may_follow_the_register_before_its_answer(void **state)
@@ -185,7 +255,6 @@ static void other_first_frames_are_refused(void **state)
     struct rig *rig = *state;
     rig_start(rig);
     static const struct frame_header heads[] = {
-        {.version = FRAME_V1, .kind = FRAME_DATA, .stream = 1, .length = 4},
         {.version = FRAME_V2, .kind = FRAME_CONTROL, .length = 4},
         {.version = FRAME_V1, .kind = FRAME_CONTROL, .length = 4},
         {.version = FRAME_V1, .kind = FRAME_CONTROL, .length = FRAME_MAX_CONTROL + 1},
@@ -199,7 +268,9 @@ static void other_first_frames_are_refused(void **state)
         recorder_data(conn, bytes, sizeof bytes);
         rig_expect_error(conn, FRAME_V1, "protocol");
     }
-    struct recorder_conn *conn = rig_admitted(rig);
+    /* Who has not shown a token yet must begin with it. */
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_open(conn);
     struct control *ack = rig_register("pg", 'a');
     ack->type = CONTROL_ERROR;
     rig_send_register(conn, ack);
@@ -308,7 +379,10 @@ int main(void)
         TEST(a_denied_register_is_told_the_code),
         TEST(an_unavailable_verifier_is_an_internal_error),
         TEST(a_subject_that_is_not_the_client_id_is_a_mismatch),
-        TEST(a_version_1_client_is_refused_in_words_it_can_read),
+        TEST(a_version_1_client_gets_an_answer_without_meta),
+        TEST(a_version_1_client_of_another_name_is_told_so_and_may_come_back),
+        TEST(version_1_needs_a_transport_that_keeps_messages),
+        TEST(before_its_register_an_admitted_clients_frames_do_not_count),
         TEST(nothing_may_follow_the_register_before_its_answer),
         TEST(a_register_may_come_byte_by_byte),
         TEST(other_first_frames_are_refused),

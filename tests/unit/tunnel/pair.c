@@ -179,7 +179,8 @@ struct pair *pair_new(void)
     mock_init(&p->mock, p->loop, &p->log);
     for (i = 0; i < 2; i++) {
         p->budget[i].limit = 64u << 20;
-        p->config[i] = (struct session_config){.opens_odd = i == 0,
+        p->config[i] = (struct session_config){.protocol = 2,
+                                               .opens_odd = i == 0,
                                                .window = 16384,
                                                .peer_window = 16384,
                                                .max_frame = 65536,

@@ -406,7 +406,8 @@ static void sixteen_kib_of_open_brackets_are_refused_before_they_are_parsed(void
 static void unknown_types_and_members_are_ignored(void **state)
 {
     (void)state;
-    assert_int_equal(decoded("{\"type\":\"heartbeat\",\"client_id\":5}").type, CONTROL_UNKNOWN);
+    assert_int_equal(decoded("{\"type\":\"weather\",\"client_id\":5}").type, CONTROL_UNKNOWN);
+    assert_int_equal(decoded("{\"type\":\"heartbeat\",\"client_id\":5}").type, CONTROL_HEARTBEAT);
     struct control c = decoded(REGISTER(",\"new\":[1,{}],\"session_id\":7,\"code\":null"));
     assert_int_equal(c.type, CONTROL_REGISTER);
     assert_string_equal(c.session_id, "");
@@ -575,6 +576,45 @@ static void reasons_never_quote_the_token(void **state)
     }
 }
 
+/* Each control of version 1, as one of its peers writes it, and nothing more comes back. */
+static void controls_of_version_1_are_read_and_written_to_the_letter(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        enum control_type type;
+        uint64_t stream;
+    } all[] = {
+        {"{\"type\":\"open\",\"stream_id\":1,\"target\":\"127.0.0.1:5432\"}", CONTROL_OPEN, 1},
+        {"{\"type\":\"open_ack\",\"stream_id\":7}", CONTROL_OPEN_ACK, 7},
+        {"{\"type\":\"close\",\"stream_id\":9223372036854775807}", CONTROL_CLOSE, INT64_MAX},
+        {"{\"type\":\"heartbeat\"}", CONTROL_HEARTBEAT, 0},
+        {"{\"type\":\"heartbeat_ack\"}", CONTROL_HEARTBEAT_ACK, 0},
+        {"{\"type\":\"error\",\"stream_id\":3,\"message\":\"refused\"}", CONTROL_ERROR, 3},
+        {"{\"type\":\"error\",\"message\":\"client identity mismatch\"}", CONTROL_ERROR, 0},
+    };
+    for (size_t i = 0; i < COUNT(all); i++) {
+        const struct control c = decoded(all[i].json);
+        char *text = NULL;
+        size_t n = 0;
+        assert_int_equal(c.type, all[i].type);
+        assert_int_equal(c.stream_id, all[i].stream);
+        assert_int_equal(control_encode(&c, &text, &n), 0);
+        assert_string_equal(text, all[i].json);
+        control_text_free(text, n);
+    }
+}
+
+static void a_stream_id_is_a_number_that_is_not_negative(void **state)
+{
+    (void)state;
+    assert_int_equal(decoded("{\"type\":\"close\"}").stream_id, 0);
+    assert_int_equal(decoded("{\"type\":\"heartbeat\",\"stream_id\":\"x\"}").stream_id, 0);
+    assert_refused("{\"type\":\"close\",\"stream_id\":-1}", "stream_id");
+    assert_refused("{\"type\":\"open_ack\",\"stream_id\":\"1\"}", "stream_id");
+    assert_refused("{\"type\":\"open\",\"stream_id\":1.0}", "stream_id");
+}
+
 static void finish_may_be_called_twice(void **state)
 {
     (void)state;
@@ -617,6 +657,8 @@ int main(void)
         cmocka_unit_test(members_that_stand_twice_are_refused),
         cmocka_unit_test(members_of_a_wrong_type_or_range_are_refused_by_name),
         cmocka_unit_test(reasons_never_quote_the_token),
+        cmocka_unit_test(controls_of_version_1_are_read_and_written_to_the_letter),
+        cmocka_unit_test(a_stream_id_is_a_number_that_is_not_negative),
         cmocka_unit_test(finish_may_be_called_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

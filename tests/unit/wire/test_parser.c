@@ -241,6 +241,14 @@ static void parser_refuses_other_versions(void **state)
     }
 }
 
+static void data_of_version_1_has_at_most_32_kib(void **state)
+{
+    (void)state;
+    assert_int_equal(feed_one(FRAME_V1, FRAME_V1, FRAME_DATA, 1, FRAME_V1_MAX_DATA), 0);
+    assert_int_equal(feed_one(FRAME_V1, FRAME_V1, FRAME_DATA, 1, FRAME_V1_MAX_DATA + 1),
+                     BURROW_EPROTO);
+}
+
 static void parser_refuses_lengths_that_do_not_suit_the_kind(void **state)
 {
     (void)state;
@@ -446,6 +454,7 @@ int main(void)
         cmocka_unit_test(parser_waits_for_the_rest_of_a_split_header),
         cmocka_unit_test(parser_takes_no_bytes_from_nowhere),
         cmocka_unit_test(parser_refuses_other_versions),
+        cmocka_unit_test(data_of_version_1_has_at_most_32_kib),
         cmocka_unit_test(parser_refuses_lengths_that_do_not_suit_the_kind),
         cmocka_unit_test(parser_refuses_stream_ids_that_do_not_suit_the_kind),
         cmocka_unit_test(parser_of_version_1_leaves_stream_ids_to_others),
