@@ -213,6 +213,64 @@ static void the_target_that_never_reads_holds_no_more_than_its_window(void **sta
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* Fills what the socket can hold; the number of bytes. */
+static size_t fill(int fd)
+{
+    static const char filler[4096];
+    size_t total = 0;
+    ssize_t n;
+
+    while ((n = send(fd, filler, sizeof filler, MSG_DONTWAIT)) > 0)
+        total += (size_t)n;
+    return total;
+}
+
+static void what_is_written_first_comes_first_and_is_not_the_streams(void **state)
+{
+    struct ends *t = *state;
+    struct mock_end *a = end_open(t->pair, 0), *b;
+    struct relay *r;
+    int fds[2], user[2];
+    char buf[4096];
+    size_t filler;
+
+    pair_run(t->pair);
+    b = t->pair->side[1].last_opened;
+    tcp_pair(user);
+    attach(t->pair, 0, a, user[1]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    filler = fill(fds[1]); /* so that the first bytes have to wait */
+    r = relay_create(t->pair->loop, fds[1]);
+    assert_non_null(r);
+    assert_int_equal(relay_write_first(r, "PROXY\r\n", 7), BURROW_OK);
+    stream_set_end(b->stream, &relay_stream_ops, r);
+    relay_attach(r, b->stream);
+    b->stream = NULL;
+    assert_int_equal(send(user[0], "data", 4, 0), 4);
+    shutdown(user[0], SHUT_WR);
+    pair_run(t->pair);
+    while (filler > 0) {
+        ssize_t n = take(fds[0], buf, filler < sizeof buf ? filler : sizeof buf);
+
+        assert_true(n > 0);
+        filler -= (size_t)n;
+    }
+    assert_true(wait_readable(t, fds[0]));
+    pair_run(t->pair);
+    assert_int_equal(recv(fds[0], buf, 11, MSG_WAITALL), 11);
+    assert_memory_equal(buf, "PROXY\r\ndata", 11);
+    assert_true(wait_readable(t, fds[0]));
+    assert_int_equal(take(fds[0], buf, sizeof buf), 0);
+    close(fds[0]);
+    assert_true(wait_readable(t, user[0]));
+    assert_int_equal(take(user[0], buf, sizeof buf), 0);
+    pair_run(t->pair);
+    assert_int_equal(session_stream_count(t->pair->side[0].session), 1); /* the other one */
+    assert_int_equal(session_stream_count(t->pair->side[1].session), 1);
+    assert_int_equal(t->pair->stats[1].bytes_in, 4);
+    close(user[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +280,7 @@ int main(void)
         TEST(a_lost_session_resets_both_sockets),
         TEST(megabytes_pass_unchanged_through_a_slow_reader),
         TEST(the_target_that_never_reads_holds_no_more_than_its_window),
+        TEST(what_is_written_first_comes_first_and_is_not_the_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
