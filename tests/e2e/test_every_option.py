@@ -23,15 +23,17 @@ from harness.sockets import dial, echo, is_reset, read_exactly, was_reset
 from test_admission import forge
 from test_status import metrics
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ROWS = {"server": {}, "client": {}}
 
 # Options that a command takes though they say nothing to it: the transports have one table of options.
 ELSEWHERE = {"server": {"tls-ca", "tls-skip-verify"}, "client": {"ws-path", "ws-origin", "tls-client-ca"}}
 
-# Options whose rows are in the tests of their plugin.
+# Options of plugins that have tests of their own: how their names begin, and where each is tried.
 IN_TESTS_OF_THEIR_OWN = {
-    "server": {"jwks-url", "jwks-refresh", "jwks-keep", "jwks-ca", "jwks-allow-http", "auth-static-file"},
-    "client": set(),
+    "auth-http-": "tests/unit/auth-http",
+    "auth-static-": "tests/e2e/test_auth_static.py",
+    "jwks-": "tests/unit/auth-jwks",
 }
 
 
@@ -716,6 +718,20 @@ def test_the_option_has_its_effect(world, burrow, tmp_path, free_port, command, 
 def test_every_option_has_a_row(burrow, command):
     listed = set(re.findall(r"^  --([a-z-]+)", subprocess.run(
         [burrow.binary, command, "--help"], capture_output=True, text=True, check=True).stdout, re.M))
-    known = [set(ROWS[command]), ELSEWHERE[command], IN_TESTS_OF_THEIR_OWN[command]]
+    own = {option for option in listed for begin in IN_TESTS_OF_THEIR_OWN if option.startswith(begin)}
+    known = [set(ROWS[command]), ELSEWHERE[command], own]
     assert set.union(*known) == listed
     assert sum(map(len, known)) == len(listed), "an option is in two tables"
+
+
+def test_options_without_a_row_are_in_the_tests_of_their_plugins(burrow):
+    listed = re.findall(r"^  --([a-z-]+)", burrow.run("server", "--help").stdout, re.M)
+    for begin, place in IN_TESTS_OF_THEIR_OWN.items():
+        path = os.path.join(ROOT, place)
+        texts = []
+        for file in [path] if os.path.isfile(path) else [os.path.join(path, name) for name in os.listdir(path)]:
+            with open(file) as source:
+                texts.append(source.read())
+        for option in listed:
+            if option.startswith(begin):
+                assert any(option in text or option.replace("-", "_") in text for text in texts), option
