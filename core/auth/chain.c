@@ -16,7 +16,6 @@
 #define CHAIN_MAGIC 0x43484e30u
 #define REQUEST_MAGIC 0x52455130u
 #define MAX_HEADERS 64u
-#define MAX_CERT 16384u
 
 struct auth_chain {
     uint32_t magic;
@@ -46,7 +45,7 @@ struct auth_request {
     /* The answer. */
     uint32_t result, code;
     int64_t expires_ms;
-    bool has_subject;
+    bool has_subject, unjudged_by_all;
     struct grants *grants;
     char subject[AUTH_MAX_SUBJECT + 1];
     char reason[320];
@@ -234,6 +233,7 @@ static void finish(struct auth_request *r)
         .code = r->code,
         .subject = r->has_subject ? r->subject : NULL,
         .expires_ms = r->expires_ms,
+        .unjudged = r->unjudged_by_all,
         .grants = r->result == BURROW_AUTH_ALLOW ? grants_ref(r->grants) : NULL,
         .reason = r->reason,
         .plugin = r->member < r->chain->n ? r->chain->members[r->member].name : "",
@@ -282,6 +282,7 @@ static void on_task(void *arg)
     uint32_t code = shown ? BURROW_CODE_INVALID_TOKEN : BURROW_CODE_MISSING_BEARER;
     deny(r, r->unjudged_code != 0 ? r->unjudged_code : code,
          r->unjudged[0] != '\0' ? r->unjudged : "no auth plugin judges such a credential");
+    r->unjudged_by_all = true;
     if (r->chain->n == 1)
         r->member = 0; /* it is this plugin that did not let them in */
     finish(r);
@@ -343,7 +344,7 @@ static bool copy_credential(struct auth_request *r, const struct burrow_credenti
         r->credential.token_len = c->token_len;
     }
     if (c->client_cert_der != NULL && c->client_cert_len > 0) {
-        if (c->client_cert_len > MAX_CERT)
+        if (c->client_cert_len > AUTH_MAX_CERTIFICATE)
             return false;
         r->cert = malloc(c->client_cert_len);
         if (r->cert == NULL)

@@ -17,6 +17,7 @@
 #define AUTH_DEADLINE_MS 10000u
 #define AUTH_MAX_TOKEN 8192u
 #define AUTH_MAX_SUBJECT 128u
+#define AUTH_MAX_CERTIFICATE 16384u
 #define AUTH_CODES 6u /* BURROW_CODE_* are below this */
 
 struct auth_chain;
@@ -37,6 +38,7 @@ struct auth_verdict {
     int64_t expires_ms;  /* with ALLOW: Unix time, 0: never */
     /* with ALLOW: what the identity may do, NULL for no limits; grants_ref keeps it. */
     struct grants *grants;
+    bool unjudged;      /* with DENY: all have abstained */
     const char *reason; /* for the log, "" if none */
     const char *plugin; /* who decided, "" when none did */
 };

@@ -7,7 +7,8 @@
  *   NEW → (AUTH → ADMITTED) → REGISTER → (VERIFY) → session
  *
  * A connection without a credential in its transport goes from NEW straight to REGISTER, and
- * the token in the frame is judged in VERIFY. HTTP requests that are not upgrades are
+ * the token in the frame is judged in VERIFY; so is one whose TLS client certificate no auth
+ * plugin judges by itself. HTTP requests that are not upgrades are
  * answered by routes.c and leave the state as it is.
  */
 #include "server/internal.h"
@@ -40,6 +41,12 @@ struct handshake {
     char subject[AUTH_MAX_SUBJECT + 1];
     int64_t expires_ms;
     struct grants *grants;
+    /* A TLS client certificate that nobody has judged: it is shown again with the token. */
+    bool token_follows;
+    uint8_t *cert;
+    size_t cert_len;
+    bool by_certificate;                /* its transport carries nothing else */
+    const char *refusal, *refusal_text; /* of such a transport: sent as a frame once open */
     struct frame_parser parser;
     uint8_t *gather;
     struct control *reg;
@@ -57,6 +64,7 @@ static void handshake_free(struct handshake *h)
         free(h->reg);
     }
     free(h->gather);
+    free(h->cert);
     grants_unref(h->grants);
     h->magic = 0;
     free(h);
@@ -190,6 +198,8 @@ static void verify_token(struct handshake *h)
         .method = BURROW_CREDENTIAL_REGISTER,
         .token = h->reg->token,
         .token_len = h->reg->token != NULL ? strlen(h->reg->token) : 0,
+        .client_cert_der = h->cert,
+        .client_cert_len = h->cert_len,
         .peer = *link_peer(h->link),
     };
     h->state = VERIFY;
@@ -286,22 +296,47 @@ static void on_data(void *arg, const uint8_t *p, size_t n, bool message_end)
 
 /* ---- the transport's credential ---- */
 
+/* Such a transport has no words of its own: it opens, and a frame says it. */
+static void refuse_by_frame(struct handshake *h, const struct auth_verdict *v)
+{
+    bool denied = v->result == BURROW_AUTH_DENY;
+    h->refusal = denied ? auth_code_name(v->code) : "internal";
+    h->refusal_text = denied ? auth_code_text(v->code) : "the server cannot verify tokens now";
+}
+
 static void on_header_verdict(void *arg, const struct auth_verdict *v)
 {
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
     h->request = NULL;
+    struct burrow_verdict verdict = {.size = sizeof verdict, .result = v->result, .code = v->code};
+    h->state = ADMITTED;
     if (v->result == BURROW_AUTH_ALLOW) {
         keep_allowance(h, v);
-        h->state = ADMITTED;
+    } else if (h->token_follows && v->unjudged) {
+        verdict.result = BURROW_AUTH_ALLOW; /* of one register frame, with a token */
     } else {
         note_refusal(h, v);
         h->state = NEW; /* the transport refuses and closes; until then nothing counts */
+        if (h->by_certificate) {
+            refuse_by_frame(h, v);
+            verdict.result = BURROW_AUTH_ALLOW;
+        }
     }
-    const struct burrow_verdict verdict = {
-        .size = sizeof verdict, .result = v->result, .code = v->code};
     loop_timer_set(h->timer, HANDSHAKE_MS);
     link_admit(h->link, &verdict);
+}
+
+/* Without memory for it the token is judged alone. */
+static void keep_certificate(struct handshake *h, const struct burrow_credential *credential)
+{
+    if (credential->client_cert_len > AUTH_MAX_CERTIFICATE)
+        return;
+    h->cert = malloc(credential->client_cert_len);
+    if (h->cert == NULL)
+        return;
+    memcpy(h->cert, credential->client_cert_der, credential->client_cert_len);
+    h->cert_len = credential->client_cert_len;
 }
 
 static void on_authenticate(void *arg, const struct burrow_credential *credential)
@@ -309,15 +344,17 @@ static void on_authenticate(void *arg, const struct burrow_credential *credentia
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
     h->request_id = ++h->server->next_request;
-    if (h->server->draining) {
+    h->by_certificate = credential->method == BURROW_CREDENTIAL_CERTIFICATE;
+    h->token_follows =
+        credential->token == NULL && (h->by_certificate || h->server->options->token_in_register);
+    if (h->server->draining && !h->by_certificate) {
         /* 503: whoever is behind the same name may take the client. */
         const struct burrow_verdict full = {.size = sizeof full, .result = BURROW_AUTH_UNAVAILABLE};
         h->server->stats.register_failed++;
         link_admit(h->link, &full);
         return;
     }
-    if (h->server->options->token_in_register && credential->token == NULL &&
-        credential->client_cert_der == NULL) {
+    if (h->token_follows && credential->client_cert_der == NULL) {
         /* A proxy may need the header for itself: the register frame must bring the token. */
         const struct burrow_verdict later = {.size = sizeof later, .result = BURROW_AUTH_ALLOW};
         h->state = ADMITTED;
@@ -325,6 +362,8 @@ static void on_authenticate(void *arg, const struct burrow_credential *credentia
         return;
     }
     h->state = AUTH;
+    if (h->token_follows)
+        keep_certificate(h, credential);
     h->request = auth_ask(h->server->chain, credential, on_header_verdict, h);
     if (h->request == NULL) {
         const struct auth_verdict no = {.result = BURROW_AUTH_DENY,
@@ -343,6 +382,11 @@ static void on_open(void *arg)
 {
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
+    if (h->refusal != NULL) {
+        send_error(h, h->refusal, h->refusal_text);
+        handshake_end(h, BURROW_CLOSE_POLICY, "unauthorized");
+        return;
+    }
     h->gather = malloc(FRAME_MAX_CONTROL);
     if (h->gather == NULL) {
         handshake_end(h, BURROW_CLOSE_INTERNAL, "out of memory");

@@ -22,9 +22,10 @@ extern "C" {
 struct burrow_auth_request; /* the host's name for one question */
 
 /* How the credential came. */
-#define BURROW_CREDENTIAL_HEADER 1u   /* HTTP Authorization */
-#define BURROW_CREDENTIAL_REGISTER 2u /* meta.token of the register frame */
-#define BURROW_CREDENTIAL_CONTROL 3u  /* a renewal inside a session */
+#define BURROW_CREDENTIAL_HEADER 1u      /* HTTP Authorization */
+#define BURROW_CREDENTIAL_REGISTER 2u    /* meta.token of the register frame */
+#define BURROW_CREDENTIAL_CONTROL 3u     /* a renewal inside a session */
+#define BURROW_CREDENTIAL_CERTIFICATE 4u /* a TLS client certificate alone; a token may follow */
 
 struct burrow_header {
     const char *name, *value; /* name in lower case */

@@ -96,7 +96,8 @@ int tls_server_fill(SSL_CTX *ctx, const struct tls_options *options, const char 
     if (r < 0)
         return r;
     SSL_CTX_set_client_CA_list(ctx, names);
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    int required = options->client_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | required, NULL);
     return BURROW_OK;
 }
 
@@ -192,6 +193,18 @@ bool tls_has_alpn(const SSL *ssl, const char *alpn)
     return n == strlen(alpn) && memcmp(got, alpn, n) == 0;
 }
 
+unsigned char *tls_peer_certificate(const SSL *ssl, size_t *ret_len)
+{
+    X509 *cert = SSL_get_verify_result(ssl) == X509_V_OK ? SSL_get1_peer_certificate(ssl) : NULL;
+    unsigned char *der = NULL;
+    int len = cert != NULL ? i2d_X509(cert, &der) : 0;
+    X509_free(cert);
+    if (len <= 0)
+        return NULL;
+    *ret_len = (size_t)len;
+    return der;
+}
+
 int tls_check(const struct tls_options *options, struct tls_error *err)
 {
     SSL_CTX *ctx = NULL;
@@ -203,6 +216,9 @@ int tls_check(const struct tls_options *options, struct tls_error *err)
     if (options->cert == NULL && options->client_ca != NULL)
         return tls_error_set(err, BURROW_EINVAL,
                              "--tls-client-ca is given without --tls-cert and --tls-key");
+    if (options->client_required && options->client_ca == NULL)
+        return tls_error_set(err, BURROW_EINVAL,
+                             "--tls-client-required is given without --tls-client-ca");
     if (options->cert == NULL)
         return BURROW_OK;
     r = tls_server_context(options, "check", &ctx, err);

@@ -19,6 +19,9 @@ struct tls_options {
     const char *ca;        /* --tls-ca, dialling: whom to trust; NULL: the system's store */
     const char *client_ca; /* --tls-client-ca, accepting: who signs clients' certificates */
     uint8_t skip_verify;   /* --tls-skip-verify, dialling */
+    /* --tls-client-required, accepting: no connection without a client's certificate. Else
+     * one that is shown is verified, and who shows none is the auth plugins' to judge. */
+    uint8_t client_required;
 };
 
 /* A context that accepts; needs cert and key. alpn is one protocol's name ("burrow/2"), which a
@@ -37,6 +40,9 @@ int tls_client_context(const struct tls_options *options, const char *alpn, SSL_
 int tls_client_name(SSL *ssl, const char *host);
 /* Whether the handshake has agreed on this application protocol. */
 bool tls_has_alpn(const SSL *ssl, const char *alpn);
+/* The certificate that the peer has shown and that was verified, as DER to be freed by
+ * OPENSSL_free; NULL: none, or no memory. */
+unsigned char *tls_peer_certificate(const SSL *ssl, size_t *ret_len);
 /* Builds and frees the contexts that the options describe: for a plugin's check. */
 int tls_check(const struct tls_options *options, struct tls_error *err);
 

@@ -26,6 +26,43 @@ static void handshake_failed(struct conn *conn, uint32_t code, const char *reaso
     conn_over(conn, code, reason);
 }
 
+/* Raw TLS has no place for a credential but a client certificate; without one the register
+ * frame must carry a token. True: the host answers by conn_admit, perhaps inside. */
+static bool ask_about_certificate(struct conn *conn)
+{
+    struct burrow_credential credential = {
+        .size = sizeof credential,
+        .method = BURROW_CREDENTIAL_CERTIFICATE,
+        .peer = conn->peer,
+    };
+    unsigned char *der =
+        conn->dialled ? NULL : tls_peer_certificate(conn->ssl, &credential.client_cert_len);
+    if (der == NULL)
+        return false;
+    credential.client_cert_der = der;
+    conn->stage = STAGE_ASKING;
+    (void)conn->transport->host->rewatch(conn->watch, 0);
+    conn->transport->events->authenticate(conn->link, &credential);
+    OPENSSL_free(der);
+    return true;
+}
+
+void conn_admit(void *p, const struct burrow_verdict *verdict)
+{
+    struct conn *conn = (struct conn *)p;
+    must(conn != NULL && conn->magic == CONN_MAGIC);
+    if (conn->stage != STAGE_ASKING)
+        return;
+    if (verdict->result != BURROW_AUTH_ALLOW) {
+        handshake_failed(conn, BURROW_CLOSE_POLICY, "the client's certificate is refused");
+        return;
+    }
+    /* It opens on a turn of its own: no event comes from inside an op. */
+    conn->stage = STAGE_ADMITTED;
+    (void)conn->transport->host->rewatch(conn->watch, BURROW_READ);
+    conn->transport->host->feed(conn->watch, BURROW_READ);
+}
+
 static void handshake_done(struct conn *conn)
 {
     const struct burrow_host *host = conn->transport->host;
@@ -38,7 +75,8 @@ static void handshake_done(struct conn *conn)
     host->metric_add(host->self, METRIC_HANDSHAKES, 1);
     if (SSL_session_reused(conn->ssl))
         host->metric_add(host->self, METRIC_RESUMPTIONS, 1);
-    conn_open(conn);
+    if (!ask_about_certificate(conn))
+        conn_open(conn);
 }
 
 static void handshake(struct conn *conn)
@@ -70,6 +108,8 @@ static void on_ready(void *arg, int events)
     must(conn != NULL && conn->magic == CONN_MAGIC);
     if (conn->stage == STAGE_HANDSHAKE)
         handshake(conn);
+    else if (conn->stage == STAGE_ADMITTED)
+        conn_open(conn);
     else if (conn->stage == STAGE_OVER)
         conn_finish(conn);
 }
@@ -147,6 +187,7 @@ int conn_accept(void *self, const struct burrow_accept *accept, struct burrow_li
                         &conn);
     if (r < 0)
         return r;
+    conn->peer = accept->peer;
     SSL_set_accept_state(conn->ssl);
     *ret_conn = conn;
     return BURROW_OK;

@@ -118,13 +118,6 @@ static void destroy(void *self)
     free(transport);
 }
 
-/* Raw TLS has no place for a credential of its own kind: register carries the token. */
-static void admit(void *conn, const struct burrow_verdict *verdict)
-{
-    (void)conn;
-    (void)verdict;
-}
-
 static const char *const schemes[] = {"tls", NULL};
 
 static const struct burrow_transport_ops ops = {
@@ -134,7 +127,7 @@ static const struct burrow_transport_ops ops = {
     .bind = bind_host,
     .accept = conn_accept,
     .dial = conn_dial,
-    .admit = admit,
+    .admit = conn_admit,
     .send = conn_send,
     .queued = conn_queued,
     .set_watermark = conn_set_watermark,

@@ -44,6 +44,8 @@ struct transport {
 
 enum stage {
     STAGE_HANDSHAKE, /* TLS is under way */
+    STAGE_ASKING,    /* the host judges the client's certificate */
+    STAGE_ADMITTED,  /* it may open, on the next turn */
     STAGE_OPEN,
     STAGE_FAREWELL, /* closed by the host: the rest is being sent */
     STAGE_OVER,     /* `closed` comes on the next turn */
@@ -64,8 +66,9 @@ struct conn {
     struct burrow_timer *timer; /* deadline of the handshake or of the farewell */
     size_t watermark;           /* 0: the pipe's default */
     bool reading, dialled, in_batch;
-    uint16_t port; /* of the URL, when dialled */
-    char *host;    /* likewise; else NULL */
+    struct burrow_addr peer; /* when accepted */
+    uint16_t port;           /* of the URL, when dialled */
+    char *host;              /* likewise; else NULL */
     uint32_t timeout_ms;
     uint32_t code; /* for `closed` */
     char reason[TLS_REASON];
@@ -75,6 +78,8 @@ int conn_accept(void *self, const struct burrow_accept *accept, struct burrow_li
                 void **ret_conn);
 int conn_dial(void *self, const struct burrow_dial *dial, struct burrow_link *link,
               void **ret_conn);
+/* The answer about the certificate, as an op. */
+void conn_admit(void *conn, const struct burrow_verdict *verdict);
 /* TLS stands: messages may flow. */
 void conn_open(struct conn *conn);
 /* The connection is over; `closed` follows on the next turn. */

@@ -6,7 +6,6 @@
 #include "ws.h"
 #include "ws_head.h"
 
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,18 +213,11 @@ void ws_upgrade_ask(struct ws_conn *conn)
         .peer = conn->peer,
     };
     SSL *ssl = lws_get_ssl(conn->wsi);
-    X509 *cert = ssl != NULL && SSL_get_verify_result(ssl) == X509_V_OK
-                     ? SSL_get1_peer_certificate(ssl)
-                     : NULL;
-    unsigned char *der = NULL;
-    int der_len = cert != NULL ? i2d_X509(cert, &der) : 0;
-    if (der_len > 0) {
-        credential.client_cert_der = der;
-        credential.client_cert_len = (size_t)der_len;
-    }
+    unsigned char *der =
+        ssl != NULL ? tls_peer_certificate(ssl, &credential.client_cert_len) : NULL;
+    credential.client_cert_der = der;
     conn->self->transport->authenticate(conn->link, &credential);
     OPENSSL_free(der);
-    X509_free(cert);
 }
 
 static void admit_refused(struct ws_conn *conn, const struct burrow_verdict *verdict)

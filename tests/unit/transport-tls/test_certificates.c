@@ -107,6 +107,139 @@ static bool is_ended(void *p)
     return two[0]->closed > 0 && two[1]->closed > 0;
 }
 
+/* The host's answers about a certificate. */
+static void answer(struct burrow_link *link, uint32_t result)
+{
+    const struct burrow_verdict verdict = {
+        .size = sizeof verdict, .result = result, .code = BURROW_CODE_INVALID_TOKEN};
+    fake_link_admit(link, &verdict);
+}
+
+static void let_in(struct burrow_link *link, const struct burrow_credential *credential)
+{
+    const unsigned char *at = credential->client_cert_der;
+    X509 *cert = d2i_X509(NULL, &at, (long)credential->client_cert_len);
+    assert_non_null(cert);
+    assert_null(credential->token);
+    assert_int_equal(credential->method, BURROW_CREDENTIAL_CERTIFICATE);
+    assert_int_equal(credential->peer.family, 4);
+    X509_free(cert);
+    answer(link, BURROW_AUTH_ALLOW);
+}
+
+static void keep_out(struct burrow_link *link, const struct burrow_credential *credential)
+{
+    (void)credential;
+    answer(link, BURROW_AUTH_DENY);
+}
+
+static void say_nothing(struct burrow_link *link, const struct burrow_credential *credential)
+{
+    (void)link;
+    (void)credential;
+}
+
+/* A server that asks for certificates, and a client that has one or not. */
+static void set_up_asking(struct rig *rig, bool with_certificate)
+{
+    struct config config = rig->server_config, mine = {.tls.ca = rig->ca_file};
+    struct test_cert good =
+        test_cert_make(&(struct test_cert_plan){.name = "good client", .issuer = &rig->ca});
+    char *cert = test_cert_write(&good, rig->dir, "good.pem");
+    char *key = test_key_write(&good, rig->dir, "good-key.pem", NULL);
+    config.tls.client_ca = rig->ca_file;
+    mine.tls.cert = with_certificate ? cert : NULL;
+    mine.tls.key = with_certificate ? key : NULL;
+    assert_int_equal(burrow_plugin_v0.reload(rig->server.self, &config), BURROW_OK);
+    assert_int_equal(burrow_plugin_v0.reload(rig->client.self, &mine), BURROW_OK);
+    test_cert_free(&good);
+    free(cert);
+    free(key);
+}
+
+static void who_shows_no_certificate_is_accepted_without_a_question(void **state)
+{
+    struct rig *rig = (struct rig *)*state;
+    struct burrow_link client = {0}, server = {.on_authenticate = keep_out};
+    set_up_asking(rig, false);
+    rig_open(rig, &client, &server);
+    assert_int_equal(server.authenticated, 0);
+    rig_drop(rig, &client, &server);
+}
+
+static void a_resumed_session_shows_its_certificate_again(void **state)
+{
+    struct rig *rig = (struct rig *)*state;
+    set_up_asking(rig, true);
+    for (int i = 0; i < 3; i++) {
+        struct burrow_link client = {0}, server = {.on_authenticate = let_in};
+        rig_open(rig, &client, &server);
+        fake_link_send(&server, "a ticket comes before this", 26);
+        while (client.total < 26)
+            fake_host_turn(&rig->host, 20);
+        assert_int_equal(server.authenticated, 1);
+        assert_int_equal(SSL_session_reused(((struct conn *)server.conn)->ssl), i > 0);
+        rig_drop(rig, &client, &server);
+    }
+}
+
+static void a_certificate_that_the_host_refuses_ends_the_connection(void **state)
+{
+    struct rig *rig = (struct rig *)*state;
+    struct burrow_link client = {0}, server = {.on_authenticate = keep_out};
+    set_up_asking(rig, true);
+    struct burrow_dial dial = rig_dial(rig, "localhost");
+    assert_int_equal(fake_link_dial(&client, &rig->client, &dial), BURROW_OK);
+    assert_int_equal(fake_link_accept(&server, &rig->server, rig_accept_fd(rig)), BURROW_OK);
+    struct burrow_link *links[] = {&client, &server};
+    fake_host_run(&rig->host, is_ended, links);
+    assert_int_equal(server.accepted, 0);
+    assert_int_equal(server.code, BURROW_CLOSE_POLICY);
+    rig_drop(rig, &client, &server);
+}
+
+static bool is_asked(void *p)
+{
+    return ((struct burrow_link *)p)->authenticated > 0;
+}
+
+static void data_that_comes_before_the_answer_waits_for_it(void **state)
+{
+    struct rig *rig = (struct rig *)*state;
+    struct burrow_link client = {0}, server = {.on_authenticate = say_nothing};
+    set_up_asking(rig, true);
+    struct burrow_dial dial = rig_dial(rig, "localhost");
+    assert_int_equal(fake_link_dial(&client, &rig->client, &dial), BURROW_OK);
+    assert_int_equal(fake_link_accept(&server, &rig->server, rig_accept_fd(rig)), BURROW_OK);
+    fake_host_run(&rig->host, is_asked, &server);
+    fake_host_run(&rig->host, fake_link_is_open, &client);
+    fake_link_send(&client, "register", 8);
+    fake_host_turn(&rig->host, 20);
+    assert_int_equal(server.accepted, 0);
+    assert_int_equal(server.total, 0);
+    answer(&server, BURROW_AUTH_ALLOW);
+    while (server.total < 8)
+        fake_host_turn(&rig->host, 20);
+    assert_int_equal(server.accepted, 1);
+    rig_drop(rig, &client, &server);
+}
+
+static void a_host_may_close_while_it_owes_the_answer(void **state)
+{
+    struct rig *rig = (struct rig *)*state;
+    struct burrow_link client = {0}, server = {.on_authenticate = say_nothing};
+    set_up_asking(rig, true);
+    struct burrow_dial dial = rig_dial(rig, "localhost");
+    assert_int_equal(fake_link_dial(&client, &rig->client, &dial), BURROW_OK);
+    assert_int_equal(fake_link_accept(&server, &rig->server, rig_accept_fd(rig)), BURROW_OK);
+    fake_host_run(&rig->host, is_asked, &server);
+    conn_close(server.conn, BURROW_CLOSE_POLICY, "too late");
+    struct burrow_link *links[] = {&client, &server};
+    fake_host_run(&rig->host, is_ended, links);
+    assert_int_equal(server.accepted, 0);
+    rig_drop(rig, &client, &server);
+}
+
 static void a_required_client_certificate_is_checked(void **state)
 {
     struct rig *rig = (struct rig *)*state;
@@ -122,6 +255,7 @@ static void a_required_client_certificate_is_checked(void **state)
     char *bad_key = test_key_write(&bad, rig->dir, "bad-key.pem", NULL);
     struct config config = rig->server_config;
     config.tls.client_ca = rig->ca_file;
+    config.tls.client_required = 1;
     assert_int_equal(burrow_plugin_v0.reload(rig->server.self, &config), BURROW_OK);
     const struct {
         const char *cert, *key, *client_reason;
@@ -134,7 +268,9 @@ static void a_required_client_certificate_is_checked(void **state)
         assert_int_equal(burrow_plugin_v0.reload(rig->client.self, &mine), BURROW_OK);
         struct burrow_link client = {0}, server = {0};
         if (cases[i].client_reason == NULL) {
+            server.on_authenticate = let_in;
             rig_open(rig, &client, &server);
+            assert_int_equal(server.authenticated, 1);
             rig_drop(rig, &client, &server);
             continue;
         }
@@ -318,6 +454,11 @@ int main(void)
         TEST(skip_verify_accepts_any_server_and_warns_every_time),
         TEST(a_session_of_skip_verify_is_forgotten_when_verification_is_turned_on),
         TEST(a_required_client_certificate_is_checked),
+        TEST(who_shows_no_certificate_is_accepted_without_a_question),
+        TEST(a_resumed_session_shows_its_certificate_again),
+        TEST(a_certificate_that_the_host_refuses_ends_the_connection),
+        TEST(data_that_comes_before_the_answer_waits_for_it),
+        TEST(a_host_may_close_while_it_owes_the_answer),
         TEST(unusable_files_are_refused_by_option_file_and_cause),
         TEST(good_files_pass_the_check),
         TEST(a_chain_is_sent_so_that_the_client_needs_only_the_root),

@@ -101,6 +101,7 @@ static void a_client_certificate_is_demanded_and_shown_to_the_host(void **state)
     char *key = test_key_write(&other, rig->dir, "client.key", NULL);
     struct ws_config server_config = rig->server_config, client_config = rig->client_config;
     server_config.tls.client_ca = rig->ca_file;
+    server_config.tls.client_required = 1;
     client_config.tls.cert = cert;
     client_config.tls.key = key;
     struct fake_transport strict, known;
