@@ -58,6 +58,15 @@ static bool has_option(const struct config_group *group, const char *name)
     return false;
 }
 
+/* An option that a group before the i-th has too is told there. */
+static bool is_told(const struct config_group *groups, size_t i, const struct burrow_option *o)
+{
+    for (size_t k = 0; k < i && !groups[i].prefixed; k++)
+        if (has_option(&groups[k], o->name))
+            return true;
+    return false;
+}
+
 void help_groups(FILE *out, const struct config_group *groups, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -66,15 +75,12 @@ void help_groups(FILE *out, const struct config_group *groups, size_t n)
         if (!group->options || !group->options->name)
             continue;
         fprintf(out, "\n%s:\n", group->title);
-        for (const struct burrow_option *o = group->options; o->name; o++) {
-            bool told = false;
-            for (size_t k = 0; k < i && !group->prefixed; k++)
-                told = told || has_option(&groups[k], o->name);
-            if (told)
-                fprintf(out, "%s--%s", shared++ ? ", " : "  as above: ", o->name);
-            else if ((o->flags & OPTION_HIDDEN) == 0)
+        for (const struct burrow_option *o = group->options; o->name; o++)
+            if (!is_told(groups, i, o) && (o->flags & OPTION_HIDDEN) == 0)
                 print_option(out, group, o);
-        }
+        for (const struct burrow_option *o = group->options; o->name; o++)
+            if (is_told(groups, i, o))
+                fprintf(out, "%s--%s", shared++ ? ", " : "  as above: ", o->name);
         if (shared)
             fputc('\n', out);
     }

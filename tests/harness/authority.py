@@ -23,7 +23,7 @@ commonName = optional
 
 
 def openssl(*argv):
-    done = subprocess.run(["openssl", *map(str, argv)], capture_output=True, text=True)
+    done = subprocess.run(["openssl", *map(str, argv)], capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stderr
 
 
