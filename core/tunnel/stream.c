@@ -153,8 +153,10 @@ void stream_accept(struct stream *st)
     if (s->over)
         return;
     st->accepted = true;
-    if (st->held || st->fin_received)
+    if (st->held || st->fin_received) {
         receive_touch(st);
+        output_schedule(s); /* which delivers it */
+    }
 }
 
 void stream_raise_limit(struct stream *st, uint64_t limit)

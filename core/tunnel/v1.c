@@ -227,9 +227,8 @@ static int on_open(struct session *s, const struct control *c)
 
     if (s->config.opens_odd || id == 0 || session_find(s, id))
         return 0; /* not the peer's to say; an answer would end a stream that lives */
-    if (id <= s->peer_high)
-        refusal = "the stream id is not above the last";
-    else if (c->target[0] != '\0' && strcmp(c->target, s->config.target) != 0)
+    /* A server may hand out ids faster than it writes its opens: they need not come in order. */
+    if (c->target[0] != '\0' && strcmp(c->target, s->config.target) != 0)
         refusal = "the target is not the one that was registered";
     else if (s->draining)
         refusal = "this side is leaving";
@@ -237,8 +236,6 @@ static int on_open(struct session *s, const struct control *c)
         refusal = "too many streams";
     else if ((st = stream_new(s, id, false)) == NULL)
         refusal = "out of memory";
-    if (id > s->peer_high)
-        s->peer_high = id;
     if (refusal) {
         log_at(s->log, BURROW_LOG_WARN, "stream_refused", burrow_str("client", s->name),
                burrow_uint("stream", id), burrow_str("target", c->target),

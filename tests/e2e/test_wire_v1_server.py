@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """burrow's server with a client of version 1 of the wire (harness/v1_client.py), from register to close."""
 import contextlib
-import hashlib
 import socket
 import ssl
 import threading
@@ -11,7 +10,7 @@ import pytest
 
 from harness.sockets import (dial, echo, is_reset, read_all, read_exactly, refused_address, reset, was_reset)
 from harness.burrow import split_address
-from harness.v1 import CONTROL, DATA, MAX_DATA, frame
+from harness.v1 import CONTROL, DATA, MAX_DATA, frame, pattern
 from harness.v1_client import Refused, V1Client, connect
 
 MIB = 1 << 20
@@ -42,10 +41,6 @@ class Tunnel:
                 if line.startswith(name + " "):
                     return float(line.split()[1])
         raise AssertionError(f"no metric {name}")
-
-
-def pattern(n, seed=0):
-    return hashlib.shake_256(seed.to_bytes(4, "big")).digest(n)
 
 
 def exchange(user, data, slow=None):

@@ -3,6 +3,7 @@
 peers that the tests play have in common. It is strict: whatever burrow sends that a peer of version 1
 need not understand is a Fault."""
 import collections
+import hashlib
 import json
 import socket
 import struct
@@ -27,6 +28,11 @@ MEMBERS = {
     "close": ({"stream_id"}, set()),
     "error": ({"message"}, {"stream_id"}),
 }
+
+
+def pattern(n, seed=0):
+    """n bytes that look random, the same for a seed."""
+    return hashlib.shake_256(seed.to_bytes(4, "big")).digest(n)
 
 
 class Fault(AssertionError):
