@@ -9,6 +9,7 @@
 
 #include <burrow/command.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ struct runner {
     struct loop_signal *signals[2];
     bool finished, interrupted, running;
     int exit_code;
+    struct error said; /* by the plugin, of its work */
 };
 
 static void command_finished(struct burrow_self *self, int32_t exit_code)
@@ -150,10 +152,13 @@ static int run(struct runner *r, const void *values, const struct burrow_subcomm
         return cli_fail(&err);
     r->signals[0] = loop_signal(r->loop, SIGINT, on_sigint, r);
     r->signals[1] = loop_signal(r->loop, SIGTERM, on_sigterm, r);
+    instance_explain(r->instance, &r->said);
     r->ops->run(instance_self(r->instance), sub->name, words, n);
     r->running = true;
     while (!r->finished)
         loop_run(r->loop);
+    if (r->exit_code != 0 && r->said.code != 0)
+        fprintf(stderr, "burrow: %s: %s\n", short_name(r), r->said.text);
     return r->exit_code;
 }
 

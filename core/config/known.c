@@ -53,6 +53,8 @@ static const struct {
 } options[] = {
     {"jwt-hmac-secret", "auth-hmac", AUTH, "auth-hmac", NULL},
     {"jwt-hmac-secret-file", "auth-hmac", AUTH, "auth-hmac", NULL},
+    {"jwt-hmac-secret-previous", "auth-hmac", AUTH, NULL, NULL},
+    {"jwt-hmac-secret-previous-file", "auth-hmac", AUTH, NULL, NULL},
     {"jwt-public-key-file", "auth-pem", AUTH, "auth-pem", NULL},
     {"jwks-url", "auth-jwks", AUTH, "auth-jwks", NULL},
     {"jwks-refresh", "auth-jwks", AUTH, NULL, NULL},
@@ -62,6 +64,7 @@ static const struct {
     {"jwt-alg", VERIFIERS, AUTH, NULL, NULL},
     {"jwt-issuer", VERIFIERS, AUTH, NULL, NULL},
     {"jwt-audience", VERIFIERS, AUTH, NULL, NULL},
+    {"jwt-grants-claim", VERIFIERS, AUTH, NULL, NULL},
     {"jwt-allow-no-exp", VERIFIERS, AUTH, NULL, NULL},
     {"jwt-allow-weak-secret", "auth-hmac", AUTH, NULL, NULL},
     {"auth-static-file", "auth-static", AUTH, "auth-static", NULL},

@@ -114,6 +114,12 @@ int instance_reload(struct instance *instance, const void *config, struct error 
     return finish_call(instance->self, plugin, "reload", rc, &said, err);
 }
 
+void instance_explain(struct instance *instance, struct error *err)
+{
+    must_be(instance, INSTANCE_MAGIC);
+    instance->self->err = err;
+}
+
 void instance_stop(struct instance *instance, uint64_t deadline_ms, burrow_timer_fn *fn, void *arg)
 {
     must_be(instance, INSTANCE_MAGIC);

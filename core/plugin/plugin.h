@@ -52,6 +52,9 @@ void *instance_self(const struct instance *instance);
 struct instance *instance_of(struct burrow_self *self);
 void instance_set_owner(struct instance *instance, void *owner);
 void *instance_owner(const struct instance *instance);
+/* From now on what the plugin says by verror fills err, which outlives the instance, and is not
+ * logged: for whoever tells a user rather than an operator. */
+void instance_explain(struct instance *instance, struct error *err);
 /* How often watched files changed and were read again, or were refused and left the old in
  * force. */
 struct file_counts {

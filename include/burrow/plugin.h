@@ -125,7 +125,8 @@ struct burrow_host {
     /* A free-text log line; the host adds the plugin's name, escapes and caps it. */
     void (*vlog)(struct burrow_self *, int32_t level, const char *fmt, va_list);
     /* Explains a negative result that the plugin is about to return from check, create,
-     * start or reload: one line that names the option or file and what was expected. */
+     * start or reload, or an exit code of a command: one line that names the option or file and
+     * what was expected. */
     void (*verror)(struct burrow_self *, int32_t code, const char *fmt, va_list);
     /* Monotonic milliseconds, constant within one turn of the loop. */
     uint64_t (*now_ms)(struct burrow_self *);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From options to claims. Whether a server would accept them is the gate's to say. */
-#include "claims.h"
+#include "token.h"
 
 #include "moment.h"
 
@@ -40,7 +40,8 @@ static int check_claim_name(const struct burrow_host *host, const json_t *claims
                             reserved[i].option);
     }
     if (json_object_get(claims, name))
-        return burrow_error(host, BURROW_EINVAL, "--claim: %s is given twice", name);
+        return burrow_error(host, BURROW_EINVAL, "--claim: %s is given twice, or set by --grants",
+                            name);
     return BURROW_OK;
 }
 
@@ -101,16 +102,35 @@ out:
     return r;
 }
 
+/* What they mean, the server judges; what no server takes is refused here. */
+static int add_grants(const struct burrow_host *host, json_t *claims,
+                      const struct token_config *config)
+{
+    const char *name = jwt_if_given(config->jwt.grants);
+    json_error_t error;
+    json_t *value = json_loads(config->granted, JSON_REJECT_DUPLICATES, &error);
+    if (!json_is_object(value)) {
+        const char *found = value ? "it is another value" : error.text;
+        int r = burrow_error(host, BURROW_EINVAL, "--grants (BURROW_GRANTS): no JSON object: %s",
+                             found);
+        json_decref(value);
+        return r;
+    }
+    return add(host, claims, "--jwt-grants-claim", name ? name : JWT_GRANTS_CLAIM, value);
+}
+
 static int add_all(const struct burrow_host *host, json_t *claims,
                    const struct token_config *config, int64_t now_s, int64_t *ret_valid_s)
 {
     int r = add(host, claims, "--sub", "sub", json_string(config->sub));
-    if (r == BURROW_OK && config->issuer && config->issuer[0])
-        r = add(host, claims, "--jwt-issuer", "iss", json_string(config->issuer));
-    if (r == BURROW_OK && config->audience && config->audience[0])
-        r = add(host, claims, "--jwt-audience", "aud", json_string(config->audience));
+    if (r == BURROW_OK && config->jwt.issuer && config->jwt.issuer[0])
+        r = add(host, claims, "--jwt-issuer", "iss", json_string(config->jwt.issuer));
+    if (r == BURROW_OK && config->jwt.audience && config->jwt.audience[0])
+        r = add(host, claims, "--jwt-audience", "aud", json_string(config->jwt.audience));
     if (r == BURROW_OK)
         r = add_times(host, claims, config, now_s, ret_valid_s);
+    if (r == BURROW_OK && jwt_if_given(config->granted))
+        r = add_grants(host, claims, config);
     for (size_t i = 0; r == BURROW_OK && i < config->claims.count; i++)
         r = add_claim(host, claims, config->claims.items[i]);
     return r;

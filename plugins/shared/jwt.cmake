@@ -2,6 +2,7 @@
 pkg_check_modules(PLUGIN_JWT_DEPS REQUIRED IMPORTED_TARGET GLOBAL libcrypto jansson jose)
 burrow_plugin_library(
   plugin_jwt
-  SOURCES jwt/alg.c jwt/base64url.c jwt/claims.c jwt/ed25519.c jwt/hmac.c jwt/header.c jwt/jwt.c
-          jwt/key.c jwt/key_jwk.c jwt/key_pem.c jwt/key_set.c jwt/secret.c jwt/sign.c jwt/verify.c
-  LIBS PkgConfig::PLUGIN_JWT_DEPS)
+  SOURCES jwt/alg.c jwt/auth.c jwt/base64url.c jwt/claims.c jwt/ed25519.c jwt/hmac.c jwt/header.c
+          jwt/jwt.c jwt/key.c jwt/key_jwk.c jwt/key_pem.c jwt/key_set.c jwt/public_file.c jwt/secret.c
+          jwt/sign.c jwt/verify.c
+  LIBS plugin_file PkgConfig::PLUGIN_JWT_DEPS)

@@ -22,6 +22,11 @@
 /* Keys that one token is tried with: a stranger's token costs no more than so many checks. */
 #define JWT_MAX_TRIES 16u
 
+/* The algorithms as the choices of an option: of public keys, and all. */
+#define JWT_PUBLIC_ALGS "RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512|EdDSA"
+#define JWT_SECRET_ALGS "HS256|HS384|HS512"
+#define JWT_ALL_ALGS JWT_SECRET_ALGS "|" JWT_PUBLIC_ALGS
+
 /* What a key is, which decides what it verifies: struct jwt_alg's key names one of these. */
 #define JWT_KEY_SECRET 0u /* HS*: no struct jwt_key */
 #define JWT_KEY_RSA 1u    /* RS*, PS* */

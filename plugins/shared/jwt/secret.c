@@ -1,54 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the shared secret comes from, and whether it is good enough. */
+/* Where shared secrets come from, and whether they are good enough. */
 #include "jwt/secret.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "file.h"
+
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-/* How messages name the two options: by flag and variable. */
-#define BY_VALUE "--jwt-hmac-secret (BURROW_JWT_HMAC_SECRET)"
-#define BY_FILE "--jwt-hmac-secret-file (BURROW_JWT_HMAC_SECRET_FILE)"
-
-/* Reads until the end of the file or until the buffer is full. */
-static int read_all(int fd, uint8_t *out, size_t capacity, size_t *ret_len)
-{
-    size_t len = 0;
-    while (len < capacity) {
-        ssize_t n = read(fd, out + len, capacity - len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return BURROW_EIO;
-        if (n == 0)
-            break;
-        len += (size_t)n;
-    }
-    *ret_len = len;
-    return BURROW_OK;
-}
-
-/* Devices and pipes are refused (they may never end), and so is what anybody may write:
- * its author could sign tokens for every client. */
-static int check_file(const struct burrow_host *host, int fd, const char *path)
-{
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return burrow_error(host, BURROW_EINVAL, "%s: cannot read \"%s\": %s", BY_FILE, path,
-                            strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return burrow_error(host, BURROW_EINVAL, "%s: \"%s\" is not a regular file", BY_FILE, path);
-    if (st.st_mode & S_IWOTH)
-        return burrow_error(host, BURROW_EINVAL,
-                            "%s: \"%s\" may be written by everyone; take that away with "
-                            "chmod o-w",
-                            BY_FILE, path);
-    return BURROW_OK;
-}
+/* How messages name the options of one secret: by flag and variable. */
+struct names {
+    const char *value, *file;
+};
+static const struct names current_names = {
+    "--jwt-hmac-secret (BURROW_JWT_HMAC_SECRET)",
+    "--jwt-hmac-secret-file (BURROW_JWT_HMAC_SECRET_FILE)",
+};
+static const struct names previous_names = {
+    "--jwt-hmac-secret-previous (BURROW_JWT_HMAC_SECRET_PREVIOUS)",
+    "--jwt-hmac-secret-previous-file (BURROW_JWT_HMAC_SECRET_PREVIOUS_FILE)",
+};
 
 /* One line end at the end is not part of the secret: editors and echo put it there. */
 static size_t without_newline(const uint8_t *text, size_t len)
@@ -58,85 +29,132 @@ static size_t without_newline(const uint8_t *text, size_t len)
     return len;
 }
 
-static int read_file(const struct burrow_host *host, const char *path, uint8_t *out,
-                     size_t capacity, size_t *ret_len)
+static int no_memory(const struct burrow_host *host)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return burrow_error(host, BURROW_EINVAL, "%s: cannot read \"%s\": %s", BY_FILE, path,
-                            strerror(errno));
-    size_t len = 0;
-    int r = check_file(host, fd, path);
-    if (r == BURROW_OK && read_all(fd, out, capacity, &len) < 0)
-        r = burrow_error(host, BURROW_EINVAL, "%s: cannot read \"%s\": %s", BY_FILE, path,
-                         strerror(errno));
-    close(fd);
+    return burrow_error(host, BURROW_ENOMEM, "out of memory");
+}
+
+/* A secret file that everybody may write is refused: its author could sign for every client. */
+static int read_file(const struct burrow_host *host, const struct names *names, const char *path,
+                     struct burrow_secret *ret)
+{
+    struct file_bytes bytes;
+    char why[FILE_WHY];
+    int r = file_read(path, JWT_MAX_SECRET + 2, true, &bytes, why); /* a line end may follow */
+    if (r == BURROW_ENOMEM)
+        return no_memory(host);
     if (r < 0)
-        return r;
-    len = without_newline(out, len);
+        return burrow_error(host, r, "%s: %s", names->file, why);
+    size_t len = without_newline((const uint8_t *)bytes.data, bytes.len);
     if (len == 0)
-        return burrow_error(host, BURROW_EINVAL, "%s: \"%s\" is empty", BY_FILE, path);
-    *ret_len = len;
-    return BURROW_OK;
-}
-
-/* The secret as given, into out. */
-static int take(const struct burrow_host *host, const struct jwt_secret_options *options,
-                uint8_t *out, size_t capacity, size_t *ret_len)
-{
-    bool by_value = options->secret.data && options->secret.len > 0;
-    bool by_file = options->file && options->file[0];
-    if (by_value && by_file)
-        return burrow_error(host, BURROW_EINVAL, "give only one of %s and %s", BY_VALUE, BY_FILE);
-    if (by_file)
-        return read_file(host, options->file, out, capacity, ret_len);
-    if (!by_value)
-        return burrow_error(host, BURROW_EINVAL, "a secret is missing: give %s or %s", BY_FILE,
-                            BY_VALUE);
-    *ret_len = options->secret.len;
-    if (options->secret.len <= capacity)
-        memcpy(out, options->secret.data, options->secret.len);
-    return BURROW_OK;
-}
-
-int jwt_secret_load(const struct burrow_host *host, const struct jwt_secret_options *options,
-                    const struct jwt_alg *alg, struct jwt_secret *ret)
-{
-    size_t capacity = JWT_MAX_SECRET + 3; /* a line end, and one byte that tells "longer" */
-    uint8_t *bytes = malloc(capacity);
-    if (!bytes)
-        return burrow_error(host, BURROW_ENOMEM, "out of memory");
-    size_t len = 0;
-    int r = take(host, options, bytes, capacity, &len);
-    const char *option = options->file && options->file[0] ? BY_FILE : BY_VALUE;
-    if (r == BURROW_OK && len > JWT_MAX_SECRET)
-        r = burrow_error(host, BURROW_EINVAL, "%s: the secret is longer than %u bytes", option,
-                         JWT_MAX_SECRET);
-    bool weak = len < alg->min_secret;
-    if (r == BURROW_OK && weak && !options->allow_weak)
-        r = burrow_error(host, BURROW_EINVAL,
-                         "%s: the secret has %zu bytes, %s needs at least %zu; make one with "
-                         "\"openssl rand -hex 32\", or accept the risk with "
-                         "--jwt-allow-weak-secret",
-                         option, len, alg->name, alg->min_secret);
-    if (r < 0) {
-        OPENSSL_cleanse(bytes, capacity);
-        free(bytes);
-        return r;
+        r = burrow_error(host, BURROW_EINVAL, "%s: \"%s\" is empty", names->file, path);
+    uint8_t *copy = r == BURROW_OK ? malloc(len) : NULL;
+    if (copy) {
+        memcpy(copy, bytes.data, len);
+        ret->data = copy;
+        ret->len = len;
+    } else if (r == BURROW_OK) {
+        r = no_memory(host);
     }
-    ret->value.data = bytes;
-    ret->value.len = len;
-    ret->weak = weak;
+    file_free(&bytes);
+    return r;
+}
+
+static int copy_value(const struct burrow_host *host, struct burrow_secret from,
+                      struct burrow_secret *ret)
+{
+    uint8_t *copy = malloc(from.len);
+    if (!copy)
+        return no_memory(host);
+    memcpy(copy, from.data, from.len);
+    ret->data = copy;
+    ret->len = from.len;
     return BURROW_OK;
 }
 
-void jwt_secret_finish(struct jwt_secret *secret)
+static void finish(struct jwt_secret *secret)
 {
-    struct burrow_secret empty = {NULL, 0};
+    const struct jwt_secret empty = {{NULL, 0}, false};
     if (secret->value.data) {
         uint8_t *bytes = (uint8_t *)(uintptr_t)secret->value.data;
         OPENSSL_cleanse(bytes, secret->value.len);
         free(bytes);
     }
-    secret->value = empty;
+    *secret = empty;
+}
+
+/* The secret that value or file gives; nothing when neither does. */
+static int load(const struct burrow_host *host, const struct names *names,
+                struct burrow_secret value, const char *file, bool allow_weak,
+                const struct jwt_alg *alg, struct jwt_secret *ret)
+{
+    struct jwt_secret secret = {.weak = false};
+    bool by_value = value.data && value.len > 0, by_file = file && file[0];
+    if (by_value && by_file)
+        return burrow_error(host, BURROW_EINVAL, "give only one of %s and %s", names->value,
+                            names->file);
+    int r = BURROW_OK;
+    if (by_file)
+        r = read_file(host, names, file, &secret.value);
+    else if (by_value)
+        r = copy_value(host, value, &secret.value);
+    if (r < 0)
+        return r;
+    const char *option = by_file ? names->file : names->value;
+    secret.weak = secret.value.data && secret.value.len < alg->min_secret;
+    if (secret.value.len > JWT_MAX_SECRET)
+        r = burrow_error(host, BURROW_EINVAL, "%s: the secret is longer than %u bytes", option,
+                         JWT_MAX_SECRET);
+    else if (secret.weak && !allow_weak)
+        r = burrow_error(host, BURROW_EINVAL,
+                         "%s: the secret has %zu bytes, %s needs at least %zu; make one with "
+                         "\"openssl rand -hex 32\", or accept the risk with "
+                         "--jwt-allow-weak-secret",
+                         option, secret.value.len, alg->name, alg->min_secret);
+    if (r < 0) {
+        finish(&secret);
+        return r;
+    }
+    *ret = secret;
+    return BURROW_OK;
+}
+
+int jwt_secrets_load(const struct burrow_host *host, const struct jwt_secret_options *options,
+                     const struct jwt_alg *alg, struct jwt_secrets *ret)
+{
+    bool weak = options->allow_weak != 0;
+    struct jwt_secrets secrets;
+    int r = load(host, &current_names, options->secret, options->file, weak, alg, &secrets.current);
+    if (r < 0)
+        return r;
+    if (!secrets.current.value.data)
+        return burrow_error(host, BURROW_EINVAL, "a secret is missing: give %s or %s",
+                            current_names.file, current_names.value);
+    r = load(host, &previous_names, options->previous, options->previous_file, weak, alg,
+             &secrets.previous);
+    if (r < 0) {
+        finish(&secrets.current);
+        return r;
+    }
+    *ret = secrets;
+    return BURROW_OK;
+}
+
+void jwt_secrets_finish(struct jwt_secrets *secrets)
+{
+    finish(&secrets->current);
+    finish(&secrets->previous);
+}
+
+int jwt_verify_secrets(const void *key, const struct jwt_signed *token, struct jwt_refusal *why)
+{
+    const struct jwt_secret_try *with = key;
+    const struct jwt_secrets *secrets = with->secrets;
+    int r = jwt_verify_hmac(&secrets->current.value, token, why);
+    if (r != BURROW_EDENIED || !secrets->previous.value.data)
+        return r;
+    r = jwt_verify_hmac(&secrets->previous.value, token, why);
+    if (r == BURROW_OK && with->ret_previous)
+        *with->ret_previous = true;
+    return r;
 }

@@ -83,14 +83,14 @@ static void loading_a_secret_without_memory_fails(void **state)
     const struct burrow_host host = {
         .size = sizeof host, .self = (struct burrow_self *)(void *)&code, .verror = take_error};
     const struct jwt_secret_options options = {.secret = test_secret};
-    struct jwt_secret secret = {.weak = false};
+    struct jwt_secrets secret = {.current = {.weak = false}};
     memory.exhausted = true;
-    int r = jwt_secret_load(&host, &options, jwt_alg_find("HS256"), &secret);
+    int r = jwt_secrets_load(&host, &options, jwt_alg_find("HS256"), &secret);
     memory.exhausted = false;
     assert_int_equal(r, BURROW_ENOMEM);
     assert_int_equal(code, BURROW_ENOMEM);
-    assert_null(secret.value.data);
-    jwt_secret_finish(&secret);
+    assert_null(secret.current.value.data);
+    jwt_secrets_finish(&secret);
 }
 
 int main(void)

@@ -47,19 +47,19 @@ static void write_file(const struct fixture *f, const char *text, size_t len)
 }
 
 static int load(struct fixture *f, const char *value, const char *file, bool allow_weak,
-                struct jwt_secret *ret)
+                struct jwt_secrets *ret)
 {
     const struct jwt_secret_options options = {
         .secret = {(const uint8_t *)value, value ? strlen(value) : 0},
         .file = file,
         .allow_weak = allow_weak,
     };
-    return jwt_secret_load(&f->host.table, &options, jwt_alg_find("HS256"), ret);
+    return jwt_secrets_load(&f->host.table, &options, jwt_alg_find("HS256"), ret);
 }
 
 static void refuses_secret(struct fixture *f, const char *value, const char *file, const char *part)
 {
-    struct jwt_secret secret;
+    struct jwt_secrets secret;
     assert_int_equal(load(f, value, file, false, &secret), BURROW_EINVAL);
     if (!strstr(f->host.error, part))
         print_error("%s\n", f->host.error);
@@ -71,13 +71,13 @@ static void refuses_secret(struct fixture *f, const char *value, const char *fil
 static void a_secret_by_value_is_taken_as_it_is(void **state)
 {
     struct fixture *f = *state;
-    struct jwt_secret secret;
+    struct jwt_secrets secret;
     assert_int_equal(load(f, GOOD32 "\n", NULL, false, &secret), BURROW_OK);
-    assert_int_equal(secret.value.len, 33);
-    assert_memory_equal(secret.value.data, GOOD32 "\n", 33);
-    assert_false(secret.weak);
-    jwt_secret_finish(&secret);
-    assert_null(secret.value.data);
+    assert_int_equal(secret.current.value.len, 33);
+    assert_memory_equal(secret.current.value.data, GOOD32 "\n", 33);
+    assert_false(secret.current.weak);
+    jwt_secrets_finish(&secret);
+    assert_null(secret.current.value.data);
 }
 
 static void one_line_end_after_the_secret_in_a_file_does_not_count(void **state)
@@ -89,24 +89,24 @@ static void one_line_end_after_the_secret_in_a_file_does_not_count(void **state)
     } cases[] = {{GOOD32, 32},        {GOOD32 "\n", 32}, {GOOD32 "\r\n", 32},
                  {GOOD32 "\n\n", 33}, {GOOD32 "\r", 33}, {GOOD32 " ", 33}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct jwt_secret secret;
+        struct jwt_secrets secret;
         write_file(f, cases[i].text, strlen(cases[i].text));
         assert_int_equal(load(f, "", f->file, false, &secret), BURROW_OK);
-        assert_int_equal(secret.value.len, cases[i].len);
-        jwt_secret_finish(&secret);
+        assert_int_equal(secret.current.value.len, cases[i].len);
+        jwt_secrets_finish(&secret);
     }
 }
 
 static void a_file_may_hold_any_bytes(void **state)
 {
     struct fixture *f = *state;
-    struct jwt_secret secret;
+    struct jwt_secrets secret;
     char bytes[40];
     memset(bytes, 0, sizeof bytes);
     write_file(f, bytes, sizeof bytes);
     assert_int_equal(load(f, NULL, f->file, false, &secret), BURROW_OK);
-    assert_int_equal(secret.value.len, sizeof bytes);
-    jwt_secret_finish(&secret);
+    assert_int_equal(secret.current.value.len, sizeof bytes);
+    jwt_secrets_finish(&secret);
 }
 
 static void no_secret_at_all_names_both_options(void **state)
@@ -136,13 +136,13 @@ static void a_short_secret_is_refused_with_the_remedy(void **state)
 static void a_short_secret_may_be_allowed(void **state)
 {
     struct fixture *f = *state;
-    struct jwt_secret secret;
+    struct jwt_secrets secret;
     assert_int_equal(load(f, "dev-secret", NULL, true, &secret), BURROW_OK);
-    assert_true(secret.weak);
-    jwt_secret_finish(&secret);
+    assert_true(secret.current.weak);
+    jwt_secrets_finish(&secret);
     assert_int_equal(load(f, GOOD32, NULL, true, &secret), BURROW_OK);
-    assert_false(secret.weak);
-    jwt_secret_finish(&secret);
+    assert_false(secret.current.weak);
+    jwt_secrets_finish(&secret);
 }
 
 static void longer_hashes_need_longer_secrets(void **state)
@@ -153,17 +153,17 @@ static void longer_hashes_need_longer_secrets(void **state)
         size_t need;
     } cases[] = {{"HS256", 32}, {"HS384", 48}, {"HS512", 64}};
     for (size_t i = 0; i < 3; i++) {
-        struct jwt_secret secret;
+        struct jwt_secrets secret;
         struct jwt_secret_options options = {.secret = test_secret};
         options.secret.len = cases[i].need - 1;
         assert_int_equal(
-            jwt_secret_load(&f->host.table, &options, jwt_alg_find(cases[i].alg), &secret),
+            jwt_secrets_load(&f->host.table, &options, jwt_alg_find(cases[i].alg), &secret),
             BURROW_EINVAL);
         options.secret.len = cases[i].need;
         assert_int_equal(
-            jwt_secret_load(&f->host.table, &options, jwt_alg_find(cases[i].alg), &secret),
+            jwt_secrets_load(&f->host.table, &options, jwt_alg_find(cases[i].alg), &secret),
             BURROW_OK);
-        jwt_secret_finish(&secret);
+        jwt_secrets_finish(&secret);
     }
 }
 
@@ -172,25 +172,25 @@ static void a_secret_has_at_most_4096_bytes(void **state)
     struct fixture *f = *state;
     static char big[JWT_MAX_SECRET + 100];
     memset(big, 'x', sizeof big - 1);
-    struct jwt_secret secret;
+    struct jwt_secrets secret;
     struct jwt_secret_options options = {.secret = {(const uint8_t *)big, JWT_MAX_SECRET}};
     const struct jwt_alg *alg = jwt_alg_find("HS256");
-    assert_int_equal(jwt_secret_load(&f->host.table, &options, alg, &secret), BURROW_OK);
-    jwt_secret_finish(&secret);
+    assert_int_equal(jwt_secrets_load(&f->host.table, &options, alg, &secret), BURROW_OK);
+    jwt_secrets_finish(&secret);
     refuses_secret(f, big, NULL, "longer than 4096 bytes");
     options.secret.len = JWT_MAX_SECRET + 1;
-    assert_int_equal(jwt_secret_load(&f->host.table, &options, alg, &secret), BURROW_EINVAL);
+    assert_int_equal(jwt_secrets_load(&f->host.table, &options, alg, &secret), BURROW_EINVAL);
 
     memcpy(big + JWT_MAX_SECRET, "\r\n", 2);
     write_file(f, big, JWT_MAX_SECRET + 2);
     assert_int_equal(load(f, NULL, f->file, false, &secret), BURROW_OK);
-    assert_int_equal(secret.value.len, JWT_MAX_SECRET);
-    jwt_secret_finish(&secret);
+    assert_int_equal(secret.current.value.len, JWT_MAX_SECRET);
+    jwt_secrets_finish(&secret);
     memset(big, 'x', sizeof big - 1);
     write_file(f, big, JWT_MAX_SECRET + 1);
     refuses_secret(f, NULL, f->file, "longer than 4096 bytes");
     write_file(f, big, sizeof big - 1);
-    refuses_secret(f, NULL, f->file, "longer than 4096 bytes");
+    refuses_secret(f, NULL, f->file, "is larger than 4098 bytes");
 }
 
 static void a_file_that_is_none_is_refused(void **state)

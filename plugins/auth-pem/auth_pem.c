@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * auth-pem: lets in whoever shows a JWT that is signed with the private half of one of the
+ * public keys in a PEM file (RS*, PS*, ES*, EdDSA). The token's sub is the client id that may
+ * register.
+ *
+ * The plugin itself only reads options and the file, again when it changes, and tells the host;
+ * what a good token is, the gate in shared/jwt decides. It answers within verify.
+ */
+#include "jwt/auth.h"
+#include "jwt/public_file.h"
+
+#include <stdlib.h>
+
+#define AUTH_PEM_MAGIC 0x4d455041u /* "APEM" in memory order */
+
+struct auth_pem_config {
+    const char *file;
+    struct jwt_options jwt;
+};
+
+#define CONFIG struct auth_pem_config
+static const struct burrow_option options[] = {
+    BURROW_OPTION_PATH(CONFIG, file, "jwt-public-key-file", NULL, "FILE", BURROW_OPT_RELOADABLE,
+                       "PEM file with the public keys or certificates that verify tokens"),
+    JWT_OPTION_ROWS(CONFIG, "RS256", JWT_PUBLIC_ALGS),
+    BURROW_OPTION_END,
+};
+#undef CONFIG
+
+/* What the configuration and its file say; taken over as a whole or not at all. */
+struct settings {
+    const struct auth_pem_config *config;
+    struct jwt_rules rules; /* its strings are the config's, which outlives them */
+    struct jwt_keys keys;
+};
+
+struct auth_pem {
+    uint32_t magic;
+    const struct burrow_host *host;
+    const struct burrow_auth_host *auth;
+    struct settings now;
+    struct burrow_files *files;
+};
+
+static struct auth_pem *from_self(void *self)
+{
+    struct auth_pem *a = self;
+    if (!a || a->magic != AUTH_PEM_MAGIC)
+        abort();
+    return a;
+}
+
+/* All that can be wrong in the configuration is found here. */
+static int read_settings(const struct burrow_host *host, const struct auth_pem_config *config,
+                         struct settings *ret)
+{
+    struct settings s = {.config = config};
+    int r = jwt_rules_read(host, &config->jwt, "RS256", JWT_PUBLIC_ALGS, &s.rules);
+    if (r == BURROW_OK)
+        r = jwt_public_file_load(host, config->file, s.rules.alg, &s.keys);
+    if (r == BURROW_OK)
+        *ret = s;
+    return r;
+}
+
+static int check(const struct burrow_host *host, const void *config)
+{
+    struct settings s;
+    int r = read_settings(host, config, &s);
+    if (r == BURROW_OK)
+        jwt_keys_finish(&s.keys);
+    return r;
+}
+
+static int create(const struct burrow_host *host, const void *config, void **ret_self)
+{
+    struct auth_pem *a = calloc(1, sizeof *a);
+    if (!a)
+        return burrow_error(host, BURROW_ENOMEM, "out of memory");
+    a->magic = AUTH_PEM_MAGIC;
+    a->host = host;
+    int r = read_settings(host, config, &a->now);
+    if (r < 0) {
+        free(a);
+        return r;
+    }
+    *ret_self = a;
+    return BURROW_OK;
+}
+
+/* Takes over what the configuration and its file say now. */
+static int renew(struct auth_pem *a, const struct auth_pem_config *config)
+{
+    struct settings s;
+    int r = read_settings(a->host, config, &s);
+    if (r < 0)
+        return r;
+    jwt_keys_finish(&a->now.keys);
+    a->now = s;
+    jwt_rules_warn(a->host, &a->now.rules);
+    return BURROW_OK;
+}
+
+static int on_files(void *arg)
+{
+    struct auth_pem *a = from_self(arg);
+    return renew(a, a->now.config);
+}
+
+/* Watches the file that config names, in place of the one before. */
+static int watch(struct auth_pem *a, const struct auth_pem_config *config)
+{
+    if (!BURROW_HAS(a->host, watch_files))
+        return BURROW_OK; /* an older host: a restart reads it */
+    const char *const path = config->file;
+    struct burrow_files *files = a->host->watch_files(a->host->self, &path, 1, on_files, a);
+    if (!files)
+        return burrow_error(a->host, BURROW_ENOMEM, "out of memory");
+    a->host->unwatch_files(a->files);
+    a->files = files;
+    return BURROW_OK;
+}
+
+static int start(void *self)
+{
+    struct auth_pem *a = from_self(self);
+    jwt_rules_warn(a->host, &a->now.rules);
+    return watch(a, a->now.config);
+}
+
+static int reload(void *self, const void *config)
+{
+    struct auth_pem *a = from_self(self);
+    const struct auth_pem_config *before = a->now.config;
+    int r = renew(a, config);
+    if (r == BURROW_OK && (r = watch(a, config)) < 0)
+        renew(a, before); /* nothing may have changed after a failure */
+    return r;
+}
+
+static void stop(void *self)
+{
+    struct auth_pem *a = from_self(self);
+    if (BURROW_HAS(a->host, unwatch_files))
+        a->host->unwatch_files(a->files);
+    a->files = NULL;
+    a->host->stopped(a->host->self);
+}
+
+static void destroy(void *self)
+{
+    if (!self)
+        return;
+    struct auth_pem *a = from_self(self);
+    jwt_keys_finish(&a->now.keys);
+    a->magic = 0;
+    free(a);
+}
+
+static void bind_host(void *self, const struct burrow_auth_host *host)
+{
+    from_self(self)->auth = host;
+}
+
+static void verify(void *self, struct burrow_auth_request *request,
+                   const struct burrow_credential *credential)
+{
+    struct auth_pem *a = from_self(self);
+    jwt_answer(a->auth, request, credential, &a->now.rules, jwt_verify_keys, &a->now.keys);
+}
+
+/* Every request is answered within verify, so cancel is never needed. */
+static const struct burrow_auth_ops ops = {
+    .size = sizeof ops,
+    .bind = bind_host,
+    .verify = verify,
+};
+
+BURROW_PLUGIN = {
+    .magic = BURROW_PLUGIN_MAGIC,
+    .size = sizeof(struct burrow_plugin),
+    .abi_minor = BURROW_ABI_MINOR,
+    .kind = BURROW_KIND_AUTH,
+    .kind_abi = BURROW_AUTH_ABI,
+    .config_size = sizeof(struct auth_pem_config),
+    .name = "auth-pem",
+    .version = "0.1.0",
+    .summary = "Lets in clients with a JWT that a public key verifies (RS*, PS*, ES*, EdDSA)",
+    .options = options,
+    .ops = &ops,
+    .check = check,
+    .create = create,
+    .start = start,
+    .reload = reload,
+    .stop = stop,
+    .destroy = destroy,
+};
