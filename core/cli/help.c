@@ -50,11 +50,18 @@ static void print_option(FILE *out, const struct config_group *group, const stru
     print_wrapped(out, text);
 }
 
-static bool has_option(const struct config_group *group, const char *name)
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+/* Whether the group has the option told alike: several plugins may share one, and mean
+ * different values by default. */
+static bool tells_option(const struct config_group *group, const struct burrow_option *option)
 {
     for (const struct burrow_option *o = group->options; o && o->name; o++)
-        if (strcmp(o->name, name) == 0 && !group->prefixed)
-            return true;
+        if (strcmp(o->name, option->name) == 0 && !group->prefixed)
+            return same_text(o->def, option->def) && same_text(o->choices, option->choices);
     return false;
 }
 
@@ -62,7 +69,7 @@ static bool has_option(const struct config_group *group, const char *name)
 static bool is_told(const struct config_group *groups, size_t i, const struct burrow_option *o)
 {
     for (size_t k = 0; k < i && !groups[i].prefixed; k++)
-        if (has_option(&groups[k], o->name))
+        if (tells_option(&groups[k], o))
             return true;
     return false;
 }

@@ -24,10 +24,14 @@ static void print_distance(int64_t seconds)
     } units[] = {{"y", 31557600}, {"d", 86400}, {"h", 3600}, {"min", 60}, {"s", 1}};
     int64_t left = seconds < 0 ? -seconds : seconds;
     unsigned shown = 0;
+    if (left == 0) {
+        printf("now");
+        return;
+    }
     printf("%s", seconds < 0 ? "" : "in ");
     for (size_t i = 0; i < sizeof units / sizeof units[0] && shown < 2; i++) {
         int64_t n = left / units[i].seconds;
-        if (n == 0 && !(shown == 0 && units[i].seconds == 1))
+        if (n == 0)
             continue;
         printf("%s%" PRId64 " %s", shown ? " " : "", n, units[i].name);
         left %= units[i].seconds;

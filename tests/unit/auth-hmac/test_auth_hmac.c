@@ -23,13 +23,14 @@ struct burrow_auth_request {
     uint32_t result, code;
     char subject[200];
     int64_t expires_ms;
-    char reason[256];
+    char reason[256], grants[64];
 };
 
 static void answer(struct burrow_auth_request *request, const struct burrow_verdict *verdict)
 {
     assert_int_equal(verdict->size, sizeof *verdict);
-    assert_null(verdict->grants_json);
+    snprintf(request->grants, sizeof request->grants, "%s",
+             verdict->grants_json ? verdict->grants_json : "");
     request->answers++;
     request->result = verdict->result;
     request->code = verdict->code;
@@ -273,6 +274,119 @@ static void the_secret_may_come_from_a_file(void **state)
     loaded_end(l, self);
 }
 
+#define OLD "an older secret of more than thirty-two bytes, of which tokens are about"
+
+static void write_secret(const char *path, const char *secret)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(secret, file) >= 0);
+    fclose(file);
+}
+
+static void the_previous_secret_verifies_too_and_is_counted(void **state)
+{
+    struct loaded *l = *state;
+    loaded_set_secret(l, "jwt-hmac-secret", SECRET);
+    loaded_set_secret(l, "jwt-hmac-secret-previous", OLD);
+    void *self = begin(l);
+    char *new = mint("HS256", SECRET, "client-a", 3600),
+         *old = mint("HS256", OLD, "client-a", 3600);
+    char *other = mint("HS256", OLD "x", "client-a", 3600);
+    assert_int_equal(ask(l, self, new).result, BURROW_AUTH_ALLOW);
+    assert_int_equal(l->host.metrics[0], 0);
+    assert_int_equal(ask(l, self, old).result, BURROW_AUTH_ALLOW);
+    assert_int_equal(l->host.metrics[0], 1);
+    assert_int_equal(ask(l, self, other).result, BURROW_AUTH_ABSTAIN);
+    assert_int_equal(l->host.metrics[0], 1);
+    free(new);
+    free(old);
+    free(other);
+    loaded_end(l, self);
+}
+
+static void a_weak_previous_secret_is_refused(void **state)
+{
+    struct loaded *l = *state;
+    loaded_set_secret(l, "jwt-hmac-secret", SECRET);
+    loaded_set_secret(l, "jwt-hmac-secret-previous", "short");
+    assert_int_equal(l->plugin->check(&l->host.table, l->config), BURROW_EINVAL);
+    assert_non_null(strstr(l->host.error, "--jwt-hmac-secret-previous (BURROW_JWT"));
+    loaded_set_string(l, "jwt-hmac-secret-previous-file", "/nonexistent");
+    assert_int_equal(l->plugin->check(&l->host.table, l->config), BURROW_EINVAL);
+    assert_non_null(strstr(l->host.error, "give only one of --jwt-hmac-secret-previous "));
+}
+
+static void a_changed_file_is_read_again_and_a_broken_one_changes_nothing(void **state)
+{
+    struct loaded *l = *state;
+    char path[] = "/tmp/burrow-hmac-XXXXXX";
+    close(mkstemp(path));
+    write_secret(path, OLD);
+    loaded_set_string(l, "jwt-hmac-secret-file", path);
+    void *self = begin(l);
+    char *old = mint("HS256", OLD, "client-a", 3600),
+         *new = mint("HS256", SECRET, "client-a", 3600);
+    write_secret(path, "short");
+    assert_int_equal(fake_host_touch(&l->host, path), BURROW_EINVAL);
+    assert_non_null(strstr(l->host.error, "has 5 bytes"));
+    assert_int_equal(ask(l, self, old).result, BURROW_AUTH_ALLOW);
+    write_secret(path, SECRET);
+    assert_int_equal(fake_host_touch(&l->host, path), BURROW_OK);
+    assert_int_equal(ask(l, self, old).result, BURROW_AUTH_ABSTAIN);
+    assert_int_equal(ask(l, self, new).result, BURROW_AUTH_ALLOW);
+    unlink(path);
+    free(old);
+    free(new);
+    loaded_end(l, self);
+}
+
+static void a_reload_takes_new_options_or_changes_nothing(void **state)
+{
+    struct loaded *l = *state;
+    loaded_set_secret(l, "jwt-hmac-secret", SECRET);
+    void *self = begin(l);
+    char *token = mint("HS256", SECRET, "client-a", 3600);
+    struct loaded next;
+    loaded_init(&next, PLUGIN_FILE, "auth-hmac", BURROW_KIND_AUTH);
+    assert_int_equal(l->plugin->reload(self, next.config), BURROW_EINVAL); /* no secret */
+    assert_int_equal(ask(l, self, token).result, BURROW_AUTH_ALLOW);
+    loaded_set_secret(&next, "jwt-hmac-secret", SECRET);
+    loaded_set_string(&next, "jwt-audience", "somebody");
+    l->host.fail_at = 1; /* the files cannot be watched */
+    assert_int_equal(l->plugin->reload(self, next.config), BURROW_ENOMEM);
+    assert_int_equal(ask(l, self, token).result, BURROW_AUTH_ALLOW);
+    assert_int_equal(l->plugin->reload(self, next.config), BURROW_OK);
+    assert_non_null(strstr(ask(l, self, token).reason, "jwt-audience"));
+    free(token);
+    loaded_end(l, self);
+    loaded_finish(&next);
+}
+
+static void grants_go_to_the_host_as_they_are(void **state)
+{
+    struct loaded *l = *state;
+    loaded_set_secret(l, "jwt-hmac-secret", SECRET);
+    const struct burrow_secret key = {(const uint8_t *)SECRET, strlen(SECRET)};
+    char claims[200], *token = NULL;
+    snprintf(claims, sizeof claims,
+             "{\"sub\":\"a\",\"exp\":%lld,\"burrow\":{\"services\": [\"x\"]},\"other\":7}",
+             (long long)time(NULL) + 60);
+    assert_int_equal(
+        jwt_mint(jwt_alg_find("HS256"), jwt_sign_hmac, &key, NULL, claims, strlen(claims), &token),
+        BURROW_OK);
+    void *self = begin(l);
+    assert_string_equal(ask(l, self, token).grants, "{\"services\":[\"x\"]}");
+    loaded_end(l, self);
+    loaded_set_string(l, "jwt-grants-claim", "other");
+    self = begin(l);
+    struct burrow_auth_request request = ask(l, self, token);
+    assert_int_equal(request.result, BURROW_AUTH_DENY);
+    assert_string_equal(request.reason, "other, the claim of grants, is no object");
+    loaded_end(l, self);
+    free(token);
+}
+
 static void two_instances_keep_their_own_secrets(void **state)
 {
     struct loaded *l = *state;
@@ -306,6 +420,11 @@ int main(void)
         WITH_PLUGIN(a_weak_secret_is_refused_or_warned_about),
         WITH_PLUGIN(tokens_without_exp_are_denied_or_warned_about),
         WITH_PLUGIN(the_secret_may_come_from_a_file),
+        WITH_PLUGIN(the_previous_secret_verifies_too_and_is_counted),
+        WITH_PLUGIN(a_weak_previous_secret_is_refused),
+        WITH_PLUGIN(a_changed_file_is_read_again_and_a_broken_one_changes_nothing),
+        WITH_PLUGIN(a_reload_takes_new_options_or_changes_nothing),
+        WITH_PLUGIN(grants_go_to_the_host_as_they_are),
         WITH_PLUGIN(two_instances_keep_their_own_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
