@@ -20,6 +20,33 @@ static const struct {
     [BACKOFF_SUPERSEDED] = {"superseded", SUPERSEDED_MS, SUPERSEDED_MS + SUPERSEDED_SPREAD_MS},
 };
 
+/* Likewise. Codes with two causes have the one for a token file second. */
+static const struct {
+    const char *code;
+    enum backoff_cause cause, with_file;
+} CODES[] = {
+    {"missing_bearer", BACKOFF_REFUSED, BACKOFF_REFUSED},
+    {"invalid_token", BACKOFF_REFUSED, BACKOFF_REFUSED},
+    {"token_expired", BACKOFF_EXPIRED_INLINE, BACKOFF_EXPIRED_FILE},
+    {"token_not_yet_valid", BACKOFF_NOT_YET_VALID, BACKOFF_NOT_YET_VALID},
+    {"verifier_config", BACKOFF_REFUSED, BACKOFF_REFUSED},
+    {"identity_mismatch", BACKOFF_REFUSED, BACKOFF_REFUSED},
+    {"limit", BACKOFF_REFUSED, BACKOFF_REFUSED},
+    {"flood", BACKOFF_REFUSED, BACKOFF_REFUSED},
+    {"protocol", BACKOFF_REFUSED, BACKOFF_REFUSED},
+    {"superseded", BACKOFF_SUPERSEDED, BACKOFF_SUPERSEDED},
+    {"draining", BACKOFF_NETWORK, BACKOFF_NETWORK},
+    {"internal", BACKOFF_NETWORK, BACKOFF_NETWORK},
+};
+
+enum backoff_cause backoff_cause_of(const char *code, bool token_file)
+{
+    for (size_t i = 0; i < sizeof CODES / sizeof *CODES; i++)
+        if (strcmp(code, CODES[i].code) == 0)
+            return token_file ? CODES[i].with_file : CODES[i].cause;
+    return BACKOFF_REFUSED;
+}
+
 const char *backoff_cause_name(enum backoff_cause cause)
 {
     return CAUSES[cause].name;

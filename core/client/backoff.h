@@ -7,6 +7,7 @@
 #ifndef CLIENT_BACKOFF_H
 #define CLIENT_BACKOFF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum backoff_cause {
@@ -19,6 +20,9 @@ enum backoff_cause {
     BACKOFF_CAUSES
 };
 
+/* What an error code of the server or of a proxy means for the pause; token_file: the token may
+ * be another one next time. A code that is not known counts as a refusal. */
+enum backoff_cause backoff_cause_of(const char *code, bool token_file);
 /* For metrics: "network", "refused", … */
 const char *backoff_cause_name(enum backoff_cause cause);
 

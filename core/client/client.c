@@ -26,17 +26,6 @@ uint32_t client_random(void)
 
 /* ---- pauses ---- */
 
-/* Codes of the server, and how soon it makes sense to come back. */
-static const struct {
-    const char *code;
-    enum backoff_cause cause;
-} CAUSES[] = {
-    {"token_not_yet_valid", BACKOFF_NOT_YET_VALID},
-    {"superseded", BACKOFF_SUPERSEDED},
-    {"draining", BACKOFF_NETWORK},
-    {"internal", BACKOFF_NETWORK},
-};
-
 const char *client_error_code(const struct control *error)
 {
     if (error->code[0] != '\0')
@@ -46,12 +35,7 @@ const char *client_error_code(const struct control *error)
 
 enum backoff_cause client_cause(const struct client *c, const char *code)
 {
-    if (strcmp(code, "token_expired") == 0)
-        return c->token_source.file != NULL ? BACKOFF_EXPIRED_FILE : BACKOFF_EXPIRED_INLINE;
-    for (size_t i = 0; i < sizeof CAUSES / sizeof *CAUSES; i++)
-        if (strcmp(code, CAUSES[i].code) == 0)
-            return CAUSES[i].cause;
-    return BACKOFF_REFUSED;
+    return backoff_cause_of(code, c->token_source.file != NULL);
 }
 
 void client_retry(struct client *c, enum backoff_cause cause, const char *code, const char *reason)

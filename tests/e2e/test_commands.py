@@ -257,6 +257,74 @@ def test_the_documents_tell_every_metric(world):
     assert not undocumented
 
 
+def source(path):
+    with open(os.path.join(ROOT, path)) as file:
+        return file.read()
+
+
+def seconds(ms):
+    return f"{int(ms) // 1000} s"
+
+
+def test_the_documents_tell_how_long_the_client_waits_and_why():
+    """docs/operations.md against the client's two tables, both ways."""
+    text = source("core/client/backoff.c").replace("SUPERSEDED_MS + SUPERSEDED_SPREAD_MS", "65000").replace(
+        "SUPERSEDED_MS", "60000")
+    causes = {name: (seconds(first), seconds(most)) for name, first, most in
+              re.findall(r'\[BACKOFF_\w+\] = \{"(\w+)", (\d+), (\d+)\}', text)}
+    codes = {code: (one.lower(), other.lower()) for code, one, other in
+             re.findall(r'\{"(\w+)", BACKOFF_(\w+), BACKOFF_(\w+)\}', text)}
+    assert len(causes) == 6 and len(codes) > 5
+    section = operations().split("### Refusals")[1].split("\n## ")[0]
+    by_code, by_cause = section.split("| cause | first pause |")
+    told = dict(re.findall(r"^\| `(\w+)` \| [^|]* \| (`\w+`[^|]*) \|$", by_code, re.M))
+    told = {code: tuple(re.findall(r"`(\w+)`", cause)) for code, cause in told.items()}
+    assert {code: (c * 2)[:2] if len(c) == 1 else c for code, c in told.items()} == codes
+    assert {name: (first, most) for name, first, most in
+            re.findall(r"^\| `(\w+)` \| (\d+ s) \| (\d+ s) \|", by_cause, re.M)} == causes
+
+
+def test_the_documents_tell_the_codes_that_the_server_sends():
+    sent = set()
+    for name in os.listdir(os.path.join(ROOT, "core/server")):
+        if name.endswith(".c"):
+            text = source("core/server/" + name)
+            sent |= set(re.findall(r'(?:send_error\(h|refuse\(h, \w+|session_close\([^;]*?), "(\w+)"', text))
+    assert {"identity_mismatch", "protocol", "draining", "superseded"} <= sent
+    missing = {code for code in sent if f"| `{code}` |" not in operations()}
+    assert not missing
+
+
+LIMITS = {
+    "connections before admission": ("core/server/internal.h", "MAX_PENDING", 1, "256"),
+    "handshake": ("core/server/internal.h", "HANDSHAKE_MS", 1000, "10 s"),
+    "register": ("core/server/internal.h", "REGISTER_MS", 1000, "5 s"),
+    "services of a client": ("core/wire/control.h", "CONTROL_MAX_SERVICES", 1, "64"),
+    "reaching the server": ("core/client/internal.h", "DIAL_SERVER_MS", 1000, "10 s"),
+    "dialling a target": ("core/client/dial_target.h", "DIAL_TARGET_MS", 1000, "5 s"),
+    "client id": ("core/wire/control.h", "CONTROL_MAX_CLIENT_ID", 1, "1 to 128 bytes"),
+    "token": ("core/client/token.h", "TOKEN_MAX", 1024, "8 KiB"),
+    "HTTP head": ("plugins/transport-ws/ws_handshake.h", "WS_HEAD_MAX", 1024, "16 KiB"),
+    "connections to the admin address": ("core/status/port.h", "STATUS_MAX_CONNECTIONS", 1, "256"),
+}
+
+
+def test_the_documents_tell_the_limits_as_they_are(burrow):
+    """Rows without an option against the sources, rows with one against --help."""
+    section = operations().split("\n## Limits")[1].split("\n## ")[0]
+    rows = {name: (value, note) for name, value, note in
+            re.findall(r"^\| ([^|]+?) \| ([^|]+?) \| ([^|]*?) ?\|$", section, re.M)}
+    helped = dict(re.findall(r"^  (--[a-z-]+).*?default (\S+?),?$", ok(burrow.run("server", "--help")), re.M | re.S))
+    for name, (value, note) in rows.items():
+        if note.startswith("`--"):
+            assert value.replace(",", "").replace(" ", "") == helped[note.strip("`")], name
+            continue
+        path, macro, unit, text = LIMITS[name]
+        number = int(re.search(rf"#define {macro} (\d+)", source(path)).group(1)) // unit
+        assert value == text and str(number) in text.split(), name
+    assert set(LIMITS) <= set(rows)
+
+
 def test_the_documents_tell_every_option_with_its_variable_and_default(burrow):
     """docs/operations.md against --help, both ways."""
     documented = set(re.findall(r"^\| `(--[a-z-]+)`[^|]*(?:\\\|[^|]*)* \| `(BURROW_\w+)` \| `?(.*?)`? \|", operations(), re.M))
