@@ -18,13 +18,16 @@
 
 /* ---- connections ---- */
 
+/* fd: -1 when whoever has it resets it. */
 static void refuse(struct bridge *b, int fd, const char *reason)
 {
     struct server *server = b->record->server;
     server->stats.bridge_refused++;
+    b->refused++;
     log_at(server->log, BURROW_LOG_DEBUG, "bridge_refused", burrow_str("client", b->record->id),
            burrow_str("service", b->name), burrow_str("reason", reason));
-    socket_reset(fd);
+    if (fd >= 0)
+        socket_reset(fd);
 }
 
 static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
@@ -34,6 +37,7 @@ static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
     struct server *server = b->record->server;
     struct attachment *a = b->record->attachment;
     server->stats.bridge_accepted++;
+    b->accepted++;
     if (a == NULL || !b->active) {
         refuse(b, fd, a == NULL ? "no client is there" : "the client does not offer the service");
         return;
@@ -57,19 +61,17 @@ static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
         address_from_sockaddr(&open.destination, (const struct sockaddr *)(const void *)&ss);
     struct relay *relay = relay_create(server->loop, fd);
     if (relay == NULL) {
-        server->stats.bridge_refused++;
+        refuse(b, -1, "out of memory");
         return;
     }
     struct stream *stream;
     int rc = stream_open(a->session, &open, &relay_stream_ops, relay, &stream);
     if (rc != BURROW_OK) {
-        server->stats.bridge_refused++;
-        log_at(server->log, BURROW_LOG_DEBUG, "bridge_refused", burrow_str("client", b->record->id),
-               burrow_str("service", b->name),
-               burrow_str("reason", rc == BURROW_ENOMEM ? "too many streams" : error_name(rc)));
+        refuse(b, -1, rc == BURROW_ENOMEM ? "too many streams" : error_name(rc));
         relay_destroy(relay);
         return;
     }
+    stream_count_in(stream, b->stats);
     relay_attach(relay, stream);
 }
 
@@ -94,6 +96,7 @@ static void bridge_destroy(struct bridge *b)
     if (b->acceptor.magic != 0)
         ports_release(b->record->server, b->acceptor.local.port);
     acceptor_close(&b->acceptor);
+    service_stats_unref(b->stats);
     b->magic = 0;
     free(b);
 }
@@ -125,7 +128,10 @@ static struct bridge *bridge_create(struct client_record *record, const char *na
     if (record->bridge_count >= CONTROL_MAX_SERVICES)
         drop_an_idle_one(record);
     struct bridge *b = calloc(1, sizeof *b);
-    if (b == NULL) {
+    if (b != NULL)
+        b->stats = service_stats_create();
+    if (b == NULL || b->stats == NULL) {
+        free(b);
         *ret_code = "limit";
         error_set(err, BURROW_ENOMEM, "out of memory");
         return NULL;
@@ -210,6 +216,11 @@ static struct bridge *provide(struct client_record *record, const struct control
     struct bridge *b = bridge_create(record, wanted->name, wanted->port, ret_code, err);
     if (b != NULL && old != NULL) {
         b->was_active = old->was_active;
+        struct service_stats *stats = b->stats; /* the service goes on, with its streams */
+        b->stats = old->stats;
+        old->stats = stats;
+        b->accepted = old->accepted;
+        b->refused = old->refused;
         bridge_destroy(old);
     }
     return b;

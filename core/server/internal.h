@@ -221,7 +221,9 @@ struct bridge {
     bool active;              /* the present session has the service */
     bool was_active;          /* before the list that is being applied */
     uint16_t service_id;
-    uint64_t idle_ms; /* since when it is not active */
+    struct service_stats *stats;
+    uint64_t accepted, refused; /* connections */
+    uint64_t idle_ms;           /* since when it is not active */
     char name[64];
     char target[256];
 };

@@ -12,6 +12,14 @@ static void write_sessions(FILE *f, const struct server *s)
     metric_gauge(f, "burrow_clients_known", s->record_count,
                  "Client ids with a bridge, connected or gone for less than stale-service-age.");
     metrics_streams(f, &s->sessions_stats, &s->budget, s->loop);
+    metric_latency(f, "burrow_stream_open_seconds", &s->sessions_stats.open_latency,
+                   "From a connection to a bridge until its target is connected.");
+    uint64_t queued = 0;
+    const struct attachment *a;
+    TAILQ_FOREACH(a, &s->sessions, entry)
+    queued += session_queued(a->session);
+    metric_gauge(f, "burrow_send_queue_bytes", queued,
+                 "Bytes for clients that wait for the network.");
 }
 
 static void write_handshakes(FILE *f, const struct server *s)
@@ -79,6 +87,75 @@ static void write_bridges(FILE *f, const struct server *s)
                    "Clients that were gone for stale-service-age and are forgotten.");
 }
 
+/* ---- per service, where an operator asks for it ---- */
+
+/* What there is of one service; index: of a reset code or direction, with its own label. */
+typedef uint64_t service_value_fn(const struct bridge *b, uint32_t index);
+
+static uint64_t value_connections(const struct bridge *b, uint32_t refused)
+{
+    return refused ? b->refused : b->accepted;
+}
+
+static uint64_t value_active(const struct bridge *b, uint32_t index)
+{
+    (void)index;
+    return b->stats->streams_active;
+}
+
+static uint64_t value_end(const struct bridge *b, uint32_t code)
+{
+    return b->stats->stream_ends[code];
+}
+
+static uint64_t value_bytes(const struct bridge *b, uint32_t out)
+{
+    return out ? b->stats->bytes_out : b->stats->bytes_in;
+}
+
+static void write_service(FILE *f, const struct server *s, const char *name,
+                          service_value_fn *value, uint32_t index, const char *label,
+                          const char *text)
+{
+    const struct client_record *record, *next;
+    HASH_ITER(hh, s->clients, record, next)
+    {
+        const struct bridge *b;
+        TAILQ_FOREACH(b, &record->bridges, entry)
+        {
+            fprintf(f, "%s{client=", name);
+            metric_label(f, record->id);
+            fputs(",service=", f);
+            metric_label(f, b->name);
+            if (label != NULL)
+                fprintf(f, ",%s=\"%s\"", label, text);
+            fprintf(f, "} %" PRIu64 "\n", value(b, index));
+        }
+    }
+}
+
+static void write_services(FILE *f, const struct server *s)
+{
+    const char *name = "burrow_service_connections_total";
+    metric_head(f, name, "counter", "Connections to a service's bridge.");
+    write_service(f, s, name, value_connections, 0, NULL, NULL);
+    name = "burrow_service_connections_refused_total";
+    metric_head(f, name, "counter", "Connections to a service's bridge that were reset at once.");
+    write_service(f, s, name, value_connections, 1, NULL, NULL);
+    name = "burrow_service_streams_active";
+    metric_head(f, name, "gauge", "Streams of a service that are open.");
+    write_service(f, s, name, value_active, 0, NULL, NULL);
+    name = "burrow_service_stream_ends_total";
+    metric_head(f, name, "counter", "Streams of a service that ended, by how.");
+    for (uint32_t code = 0; code <= RESET_WITHDRAWN; code++)
+        write_service(f, s, name, value_end, code, "result",
+                      code == 0 ? "ok" : reset_code_name(code));
+    name = "burrow_service_bytes_total";
+    metric_head(f, name, "counter", "Payload of a service: in from its client, out to it.");
+    write_service(f, s, name, value_bytes, 0, "direction", "in");
+    write_service(f, s, name, value_bytes, 1, "direction", "out");
+}
+
 static void write_all(FILE *f, const void *arg)
 {
     const struct server *s = arg;
@@ -86,6 +163,8 @@ static void write_all(FILE *f, const void *arg)
     write_handshakes(f, s);
     write_life(f, s);
     write_bridges(f, s);
+    if (s->options->metrics_per_service)
+        write_services(f, s);
     metrics_plugins(f, s->config.instances, s->config.instance_count);
 }
 

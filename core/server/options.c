@@ -53,6 +53,8 @@ const struct burrow_option server_option_table[] = {
         "streams of one client at once"),
     BURROW_OPTION_BYTES(S, buffer_limit, "buffer-limit", "128MiB", 0, 1 << 20, (int64_t)1 << 40,
         "bytes that all clients together may have under way to this process"),
+    BURROW_OPTION_BOOL(S, metrics_per_service, "metrics-per-service", "false", 0,
+        "add metrics of each service, with client id and service name as labels"),
     BURROW_OPTION_BOOL(S, token_in_register, "token-in-register", "false", 0,
         "let clients without an Authorization header in; their register frame must carry a token"),
     BURROW_OPTION_END,

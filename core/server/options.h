@@ -18,6 +18,7 @@ struct server_options {
     int64_t drain_timeout;                         /* ms */
     int64_t max_clients, max_streams;
     int64_t buffer_limit; /* bytes */
+    uint8_t metrics_per_service;
     uint8_t token_in_register;
     struct burrow_list listen; /* NAME=ADDRESS */
 };

@@ -23,6 +23,33 @@ void metric_counter(FILE *f, const char *name, uint64_t value, const char *help)
     fprintf(f, "%s %" PRIu64 "\n", name, value);
 }
 
+void metric_latency(FILE *f, const char *name, const struct latency *latency, const char *help)
+{
+    uint64_t sum = 0;
+    metric_head(f, name, "histogram", help);
+    for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
+        sum += latency->buckets[i];
+        fprintf(f, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, latency_bounds_us[i] / 1e6, sum);
+    }
+    fprintf(f, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, latency->count);
+    fprintf(f, "%s_sum %.6f\n", name, (double)latency->sum_us / 1e6);
+    fprintf(f, "%s_count %" PRIu64 "\n", name, latency->count);
+}
+
+void metric_label(FILE *f, const char *text)
+{
+    fputc('"', f);
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            fputc('\\', f);
+        if (*text == '\n')
+            fputs("\\n", f);
+        else
+            fputc(*text, f);
+    }
+    fputc('"', f);
+}
+
 void metrics_streams(FILE *f, const struct session_stats *t, const struct budget *budget,
                      struct loop *loop)
 {
@@ -41,6 +68,8 @@ void metrics_streams(FILE *f, const struct session_stats *t, const struct budget
                    "Streams or bytes dropped since a queue was full; this program never does.");
     metric_counter(f, "burrow_streams_stalled_total", t->streams_stalled,
                    "Streams on wire version 1 that were closed since they held up all others.");
+    metric_latency(f, "burrow_round_trip_seconds", &t->round_trip,
+                   "Round trips of connections, as PINGs measure them while windows grow.");
     metric_gauge(f, "burrow_credit_bytes", budget->used,
                  "Bytes that peers may have under way to here.");
     metric_gauge(f, "burrow_buffer_bytes", pool_in_use(loop_pool(loop)),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Prometheus' text format, and the metrics that server and client have alike. Labels come from
- * tables only, so that no peer can make the output grow.
+ * tables only, so that no peer can make the output grow, but where an operator asks for more.
  */
 #ifndef STATUS_METRICS_H
 #define STATUS_METRICS_H
@@ -14,6 +14,10 @@
 void metric_head(FILE *f, const char *name, const char *type, const char *help);
 void metric_gauge(FILE *f, const char *name, uint64_t value, const char *help);
 void metric_counter(FILE *f, const char *name, uint64_t value, const char *help);
+/* A histogram of seconds. */
+void metric_latency(FILE *f, const char *name, const struct latency *latency, const char *help);
+/* A text in quotes, as the value of a label. */
+void metric_label(FILE *f, const char *text);
 
 /* Streams, their ends and bytes, and the buffers under them. */
 void metrics_streams(FILE *f, const struct session_stats *stats, const struct budget *budget,

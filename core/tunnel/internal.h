@@ -67,7 +67,8 @@ struct stream {
     uint64_t sent, send_limit;
     uint64_t received, consumed, limit; /* limit - consumed is what the peer may hold us to */
     uint64_t window, epoch_consumed, epoch_us;
-    uint64_t opened_ms;
+    uint64_t opened_ms, opened_us;
+    struct service_stats *service; /* NULL: counted in the session's sums only */
 
     /* Version 1: */
     bool close_sent, lingers;
@@ -200,6 +201,7 @@ struct stream *stream_new(struct session *s, uint64_t id, bool local);
 /* Takes the stream out of everything. At the end of the turn its end hears `ended` when
  * tell, and it is freed. text (may be NULL) is copied. */
 void stream_finish(struct stream *st, uint32_t code, const char *text, size_t n, bool tell);
+void stream_accepted(struct stream *st);   /* one of this side's, by the peer */
 void stream_maybe_done(struct stream *st); /* both directions ended and all consumed? */
 void streams_bury(struct session *s);      /* tells and frees the dead */
 void stream_raise_limit(struct stream *st, uint64_t limit); /* of what may be sent */

@@ -59,6 +59,8 @@ int receive_data(struct stream *st, const uint8_t *p, size_t n)
     st->rx_tail = piece;
     st->received += n;
     s->config.stats->bytes_in += n;
+    if (st->service)
+        st->service->bytes_in += n;
     receive_touch(st);
     return 0;
 }

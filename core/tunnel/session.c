@@ -175,6 +175,11 @@ size_t session_stream_count(const struct session *s)
     return s->stream_count;
 }
 
+size_t session_queued(const struct session *s)
+{
+    return s->link ? link_queued(s->link) : 0;
+}
+
 uint64_t session_rtt_us(const struct session *s)
 {
     return s->rtt_us;

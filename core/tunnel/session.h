@@ -16,6 +16,7 @@
 #ifndef TUNNEL_SESSION_H
 #define TUNNEL_SESSION_H
 
+#include "base/latency.h"
 #include "base/log.h"
 #include "tunnel/link.h"
 #include "wire/frame.h"
@@ -95,7 +96,19 @@ struct session_stats {
     uint64_t rate_waits;         /* times that something waited for bytes_per_second */
     uint64_t streams_stalled;    /* version 1: closed, since they held up all others */
     uint64_t backpressure_drops; /* stays 0: nothing is ever dropped */
+    struct latency open_latency; /* from OPEN to ACCEPT, of streams that this side opened */
+    struct latency round_trip;   /* as PINGs measure it */
 };
+
+/* What the streams of one service come to. Belongs to all who count in it and to whoever shows
+ * it; the last reference frees it. */
+struct service_stats {
+    uint32_t refs;
+    uint64_t streams_active, bytes_in, bytes_out;
+    uint64_t stream_ends[11]; /* as above */
+};
+struct service_stats *service_stats_create(void); /* one reference; NULL: out of memory */
+void service_stats_unref(struct service_stats *stats);
 
 /* Takes over the link (link_set_owner). NULL: out of memory. */
 struct session *session_create(struct loop *loop, const struct log *log, struct burrow_link *link,
@@ -121,6 +134,7 @@ void session_drain(struct session *session);
 /* The id of the next stream that this side opens. */
 uint64_t session_next_id(const struct session *session);
 size_t session_stream_count(const struct session *session);
+size_t session_queued(const struct session *session);   /* bytes that wait for the network */
 uint64_t session_rtt_us(const struct session *session); /* 0: not measured yet */
 /* Feeds bytes that the owner of the link received behind the register frame. */
 void session_feed(struct session *session, const uint8_t *p, size_t n);
@@ -139,6 +153,8 @@ void stream_ready(struct stream *stream);
 void stream_consumed(struct stream *stream, size_t n);
 /* Ends the stream now, both ways; `ended` is not called for the caller's own end. */
 void stream_reset(struct stream *stream, uint32_t code, const char *text);
+/* From now on the stream counts in stats too, to which it takes a reference; once. */
+void stream_count_in(struct stream *stream, struct service_stats *stats);
 struct session *stream_session(const struct stream *stream);
 uint64_t stream_id(const struct stream *stream);
 /* The peer cannot be told to hold this stream alone back: its end should take its bytes in

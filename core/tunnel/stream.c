@@ -17,6 +17,7 @@ struct stream *stream_new(struct session *s, uint64_t id, bool local)
     st->session = s;
     st->local = local;
     st->opened_ms = loop_now_ms(s->loop);
+    st->opened_us = loop_clock_us(s->loop);
     HASH_ADD(by_id, s->streams, id, sizeof st->id, st);
     if (!st->by_id.tbl) {
         free(st);
@@ -47,10 +48,58 @@ static void stream_unlist(struct stream *st)
     st->ready = st->touched = st->starved = false;
 }
 
+void stream_accepted(struct stream *st)
+{
+    struct session *s = st->session;
+
+    st->accepted = true;
+    s->opens_pending--;
+    latency_add(&s->config.stats->open_latency, loop_clock_us(s->loop) - st->opened_us);
+}
+
+struct service_stats *service_stats_create(void)
+{
+    struct service_stats *stats = calloc(1, sizeof *stats);
+
+    if (stats)
+        stats->refs = 1;
+    return stats;
+}
+
+void service_stats_unref(struct service_stats *stats)
+{
+    if (stats && --stats->refs == 0)
+        free(stats);
+}
+
+void stream_count_in(struct stream *st, struct service_stats *stats)
+{
+    must_be(st, STREAM_MAGIC);
+    must(!st->service);
+    st->service = stats;
+    stats->refs++;
+    stats->streams_active++;
+}
+
+static void count_end(struct stream *st, uint32_t code)
+{
+    struct session_stats *stats = st->session->config.stats;
+    const size_t codes = sizeof stats->stream_ends / sizeof *stats->stream_ends;
+    const size_t at = code < codes ? code : RESET_INTERNAL;
+
+    stats->streams_active--;
+    stats->stream_ends[at]++;
+    if (!st->service)
+        return;
+    st->service->streams_active--;
+    st->service->stream_ends[at]++;
+    service_stats_unref(st->service);
+    st->service = NULL;
+}
+
 void stream_finish(struct stream *st, uint32_t code, const char *text, size_t n, bool tell)
 {
     struct session *s = st->session;
-    struct session_stats *stats = s->config.stats;
 
     must(!st->dead);
     stream_unlist(st);
@@ -60,10 +109,7 @@ void stream_finish(struct stream *st, uint32_t code, const char *text, size_t n,
     if (s->last_found == st)
         s->last_found = NULL;
     s->stream_count--;
-    stats->streams_active--;
-    stats->stream_ends[code < sizeof stats->stream_ends / sizeof *stats->stream_ends
-                           ? code
-                           : RESET_INTERNAL]++;
+    count_end(st, code);
     pool_put(loop_pool(s->loop), st->held);
     st->held = st->held_tail = NULL;
     st->dead = true;

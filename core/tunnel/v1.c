@@ -252,7 +252,7 @@ static void on_open_ack(struct stream *st)
 {
     if (!st->local || st->accepted)
         return;
-    settle(st);
+    stream_accepted(st);
     stream_raise_limit(st, UINT64_MAX);
     if (st->ops->accepted)
         st->ops->accepted(st->end);

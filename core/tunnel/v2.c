@@ -96,8 +96,7 @@ static int on_accept(struct session *s, struct stream *st, const struct frame_he
         stream_violation(st, "unexpected ACCEPT");
         return 0;
     }
-    st->accepted = true;
-    s->opens_pending--;
+    stream_accepted(st);
     stream_raise_limit(st, limit);
     if (st->ops->accepted)
         st->ops->accepted(st->end);
@@ -188,6 +187,7 @@ static int on_pong(struct session *s, const struct frame_header *h, const uint8_
     if (now >= value) {
         uint64_t sample = now - value;
 
+        latency_add(&s->config.stats->round_trip, sample);
         s->rtt_us = s->rtt_us == 0 ? sample : (7 * s->rtt_us + sample) / 8;
     }
     return 0;

@@ -250,6 +250,17 @@ def server_max_streams(t):
         assert is_reset(client.bridge)
 
 
+@row("server", "metrics-per-service")
+def metrics_per_service(t):
+    name = 'burrow_service_connections_total{client="c",service=""}'
+    server = t.server(None)
+    assert ping(t.client(server).bridge)
+    eventually(lambda: metrics(server)[name] == 1)
+    server = t.server()
+    t.client(server)
+    assert name not in metrics(server)
+
+
 @row("server", "token-in-register")
 def server_token_in_register(t):
     assert ping(t.client(t.server(None), token_in_register=True).bridge)

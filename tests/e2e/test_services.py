@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 import urllib.request
 
 import pytest
@@ -212,3 +213,36 @@ def test_services_keep_their_ports_when_the_client_comes_back(world, transport):
     assert {name: bridge_of(second, name) for name in ("pg", "web")} == before
     for name in ("new", "pg", "web"):
         ping(bridge_of(second, name))
+
+
+def read_metrics(server):
+    with urllib.request.urlopen(f"{server.web_url}/metrics", timeout=10) as answer:
+        return dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
+
+
+def test_each_service_has_metrics_of_its_own_where_that_is_asked_for(world):
+    server = world.server("ws", "--metrics-per-service")
+    gone = Target()
+    client = services(world, server, f"pg={world.target(echo)}", f"gone={gone}", f"idle={world.target(echo)}")
+    gone.close()
+    for _ in range(3):
+        ping(bridge_of(client, "pg"), b"x" * 1000)
+    assert is_reset(bridge_of(client, "gone"))
+    with dial(bridge_of(client, "pg")) as user:
+        user.sendall(b"y")
+        assert read_exactly(user, 1) == b"y"
+        expected = {
+            'burrow_service_connections_total{client="client-a",service="pg"}': "4",
+            'burrow_service_connections_total{client="client-a",service="gone"}': "1",
+            'burrow_service_connections_total{client="client-a",service="idle"}': "0",
+            'burrow_service_streams_active{client="client-a",service="pg"}': "1",
+            'burrow_service_stream_ends_total{client="client-a",service="pg",result="ok"}': "3",
+            'burrow_service_stream_ends_total{client="client-a",service="gone",result="refused"}': "1",
+            'burrow_service_bytes_total{client="client-a",service="pg",direction="in"}': "3001",
+            'burrow_service_bytes_total{client="client-a",service="pg",direction="out"}': "3001",
+        }
+        deadline = time.monotonic() + 20
+        while (seen := {k: v for k, v in read_metrics(server).items() if k in expected}) != expected:
+            assert time.monotonic() < deadline, seen
+            time.sleep(0.05)
+    assert float(read_metrics(server)["burrow_stream_open_seconds_count"]) == 4

@@ -18,7 +18,8 @@ def metrics(server, at=None):
     values, described = {}, set()
     for line in body.splitlines():
         if line.startswith("# TYPE "):
-            described.add(line.split()[2])
+            name, kind = line.split()[2:]
+            described |= {name + part for part in (("_bucket", "_sum", "_count") if kind == "histogram" else ("",))}
         elif line and not line.startswith("#"):
             name, value = line.rsplit(" ", 1)
             assert re.sub(r"\{.*", "", name) in described, line

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "rig.h"
+#include "server/routes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,6 +185,40 @@ static void ever_new_names_do_not_pile_up_listeners(void **state)
     assert_int_equal(rig_record(rig, "pg")->bridge_count, CONTROL_MAX_SERVICES);
 }
 
+static char *metrics(struct rig *rig)
+{
+    size_t n = 0;
+    char *text = server_metrics(rig->server, &n);
+    assert_non_null(text);
+    return text;
+}
+
+static void a_services_metrics_have_its_names_escaped(void **state)
+{
+    struct rig *rig = *state;
+    rig->options.metrics_per_service = 1;
+    rig_start(rig);
+    rig_client(rig, "a\"b\\c", 'a');
+    int user = rig_dial_bridge(rig, "a\"b\\c");
+    char *text = metrics(rig);
+    assert_non_null(strstr(text, "\nburrow_service_connections_total"
+                                 "{client=\"a\\\"b\\\\c\",service=\"\"} 1\n"));
+    assert_non_null(strstr(text, "\nburrow_service_streams_active"
+                                 "{client=\"a\\\"b\\\\c\",service=\"\"} 1\n"));
+    free(text);
+    close(user);
+}
+
+static void without_asking_no_metric_names_a_client(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig_client(rig, "pg-of-somebody", 'a');
+    char *text = metrics(rig);
+    assert_null(strstr(text, "pg-of-somebody"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +231,8 @@ int main(void)
         TEST(a_name_twice_is_refused_once),
         TEST(a_wanted_port_is_not_allowed),
         TEST(ever_new_names_do_not_pile_up_listeners),
+        TEST(a_services_metrics_have_its_names_escaped),
+        TEST(without_asking_no_metric_names_a_client),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

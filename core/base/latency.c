@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From half a millisecond, a machine's own network, to the five seconds of a failing dial. */
+#include "base/latency.h"
+
+const uint32_t latency_bounds_us[LATENCY_BUCKETS] = {
+    500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 5000000};
+
+void latency_add(struct latency *latency, uint64_t us)
+{
+    unsigned i = 0;
+    while (i < LATENCY_BUCKETS && us > latency_bounds_us[i])
+        i++;
+    if (i < LATENCY_BUCKETS)
+        latency->buckets[i]++;
+    latency->count++;
+    latency->sum_us += us;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A histogram of durations, in fixed buckets, for metrics. */
+#ifndef BASE_LATENCY_H
+#define BASE_LATENCY_H
+
+#include <stdint.h>
+
+#define LATENCY_BUCKETS 12
+
+struct latency {
+    uint64_t count, sum_us;
+    uint64_t buckets[LATENCY_BUCKETS]; /* up to the bound and above the one before */
+};
+
+extern const uint32_t latency_bounds_us[LATENCY_BUCKETS]; /* rising */
+void latency_add(struct latency *latency, uint64_t us);
+
+#endif
