@@ -76,8 +76,13 @@ static int open_in_range(struct bridge *b, const struct port_range *range, accep
     const uint32_t start = place(b->record->id, b->name) % size;
     for (uint32_t i = 0; i < size; i++) {
         uint16_t port = (uint16_t)(range->first + (start + i) % size);
-        if (!grants_allow_port(b->record->grants, port))
+        uint16_t next = grants_next_port(b->record->grants, port);
+        if (next != port) {
+            /* On to the next that is allowed, or to where the range begins anew. */
+            uint32_t to = next == 0 || next > range->last ? range->last + 1u : next;
+            i += to - port - 1;
             continue;
+        }
         allowed = port;
         int rc = is_taken(server, port) ? BURROW_EAGAIN : listen_at(b, port, fn, err);
         if (rc != BURROW_EAGAIN)

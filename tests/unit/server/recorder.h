@@ -55,6 +55,9 @@ void recorder_finish(struct recorder *recorder); /* frees; all must have closed 
 
 /* The peer's part. */
 void recorder_credential(struct recorder_conn *conn, const char *token);
+/* A client certificate without a token: by a transport that has a place for tokens, or by one
+ * that carries nothing else. */
+void recorder_certificate(struct recorder_conn *conn, uint32_t method);
 void recorder_open(struct recorder_conn *conn);
 void recorder_data(struct recorder_conn *conn, const void *p, size_t n); /* one message */
 /* A CONTROL frame of this version. */

@@ -30,6 +30,7 @@ static void auth_verify(void *self, struct burrow_auth_request *request,
     s->asked++;
     s->request = request;
     s->method = credential->method;
+    s->cert_len = credential->client_cert_len;
     snprintf(s->token, sizeof s->token, "%s", credential->token != NULL ? credential->token : "-");
     if (s->result == 0)
         return;

@@ -18,6 +18,7 @@ struct script {
     unsigned asked;
     uint32_t method;
     char token[64];
+    size_t cert_len; /* of the last question */
 };
 
 struct registry {

@@ -90,6 +90,91 @@ static void without_a_credential_the_register_frame_must_bring_the_token(void **
     assert_false(conn->read_off);
 }
 
+static void a_certificate_is_judged_before_the_register_frame(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->script.subject = "pg";
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_certificate(conn, BURROW_CREDENTIAL_CERTIFICATE);
+    rig_settle(rig);
+    assert_int_equal(conn->admitted, BURROW_AUTH_ALLOW);
+    assert_true(rig->script.cert_len > 0);
+    recorder_open(conn);
+    rig_send_register(conn, rig_register("pg", 'a'));
+    rig_settle(rig);
+    assert_int_equal(rig->script.asked, 1);
+    assert_int_equal(rig->server->session_count, 1);
+}
+
+static void a_certificate_that_nobody_judges_is_shown_again_with_the_token(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->script.result = BURROW_AUTH_ABSTAIN;
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_certificate(conn, BURROW_CREDENTIAL_CERTIFICATE);
+    rig_settle(rig);
+    assert_int_equal(conn->admitted, BURROW_AUTH_ALLOW);
+    recorder_open(conn);
+    rig->script.result = BURROW_AUTH_ALLOW;
+    rig->script.cert_len = 0;
+    struct control *reg = rig_register("pg", 'a');
+    reg->token = strdup("secret");
+    rig_send_register(conn, reg);
+    rig_settle(rig);
+    assert_int_equal(rig->script.asked, 2);
+    assert_string_equal(rig->script.token, "secret");
+    assert_true(rig->script.cert_len > 0);
+    assert_int_equal(rig->server->session_count, 1);
+}
+
+static void a_certificate_that_nobody_judges_lets_nobody_in_by_itself(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->script.result = BURROW_AUTH_ABSTAIN;
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_certificate(conn, BURROW_CREDENTIAL_CERTIFICATE);
+    rig_settle(rig);
+    recorder_open(conn);
+    rig_send_register(conn, rig_register("pg", 'a'));
+    rig_settle(rig);
+    rig_expect_error(conn, FRAME_V1, "invalid_token");
+    assert_int_equal(rig->server->session_count, 0);
+}
+
+static void a_denied_certificate_is_told_in_a_frame_and_no_register_helps(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->script.result = BURROW_AUTH_DENY;
+    rig->script.code = BURROW_CODE_TOKEN_EXPIRED;
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_certificate(conn, BURROW_CREDENTIAL_CERTIFICATE);
+    rig_settle(rig);
+    rig->script.result = BURROW_AUTH_ALLOW;
+    recorder_open(conn);
+    rig_settle(rig);
+    rig_expect_error(conn, FRAME_V1, "token_expired");
+    assert_int_equal(rig->server->stats.refused[BURROW_CODE_TOKEN_EXPIRED], 1);
+    assert_int_equal(rig->server->session_count, 0);
+    assert_int_equal(rig->server->pending.count, 0);
+}
+
+static void over_http_an_unjudged_certificate_without_a_token_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->script.result = BURROW_AUTH_ABSTAIN;
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_certificate(conn, BURROW_CREDENTIAL_HEADER);
+    rig_settle(rig);
+    assert_int_equal(conn->admitted, BURROW_AUTH_DENY);
+    assert_int_equal(conn->admit_code, BURROW_CODE_INVALID_TOKEN);
+    recorder_closed(conn, BURROW_CLOSE_POLICY, 0, 0, "refused");
+}
+
 static void a_denied_register_is_told_the_code(void **state)
 {
     struct rig *rig = *state;
@@ -376,6 +461,11 @@ int main(void)
         TEST(a_denied_credential_is_refused_by_the_transport),
         TEST(a_connection_that_goes_cancels_its_question),
         TEST(without_a_credential_the_register_frame_must_bring_the_token),
+        TEST(a_certificate_is_judged_before_the_register_frame),
+        TEST(a_certificate_that_nobody_judges_is_shown_again_with_the_token),
+        TEST(a_certificate_that_nobody_judges_lets_nobody_in_by_itself),
+        TEST(a_denied_certificate_is_told_in_a_frame_and_no_register_helps),
+        TEST(over_http_an_unjudged_certificate_without_a_token_is_refused),
         TEST(a_denied_register_is_told_the_code),
         TEST(an_unavailable_verifier_is_an_internal_error),
         TEST(a_subject_that_is_not_the_client_id_is_a_mismatch),
