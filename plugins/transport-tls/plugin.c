@@ -68,6 +68,7 @@ static int create(const struct burrow_host *host, const void *config, void **ret
         return burrow_error(host, BURROW_ENOMEM, "out of memory");
     transport->magic = TRANSPORT_MAGIC;
     transport->host = host;
+    transport->config = (const struct config *)config;
     int r = configure(transport, (const struct config *)config);
     if (r < 0) {
         free(transport);
@@ -84,9 +85,46 @@ static struct transport *transport_of(void *self)
     return transport;
 }
 
-static int reload(void *self, const void *config)
+static int on_files(void *arg)
 {
-    return configure(transport_of(self), (const struct config *)config);
+    struct transport *transport = transport_of(arg);
+    return configure(transport, transport->config);
+}
+
+/* An older host watches nothing: then the files are read again at a reload. */
+static int watch(struct transport *transport, const struct config *config)
+{
+    const struct burrow_host *host = transport->host;
+    const struct tls_options *tls = &config->tls;
+    const char *const paths[] = {tls->cert, tls->key, tls->ca, tls->client_ca};
+    if (!BURROW_HAS(host, watch_files))
+        return BURROW_OK;
+    struct burrow_files *files = host->watch_files(host->self, paths, 4, on_files, transport);
+    if (files == NULL)
+        return burrow_error(host, BURROW_ENOMEM, "out of memory");
+    host->unwatch_files(transport->files);
+    transport->files = files;
+    return BURROW_OK;
+}
+
+static int start(void *self)
+{
+    struct transport *transport = transport_of(self);
+    return watch(transport, transport->config);
+}
+
+static int reload(void *self, const void *arg)
+{
+    struct transport *transport = transport_of(self);
+    const struct config *config = (const struct config *)arg;
+    int r = check(transport->host, config);
+    if (r == BURROW_OK)
+        r = watch(transport, config);
+    if (r == BURROW_OK)
+        r = configure(transport, config);
+    if (r == BURROW_OK)
+        transport->config = config;
+    return r;
 }
 
 static void bind_host(void *self, const struct burrow_transport_host *events)
@@ -98,6 +136,9 @@ static void stop(void *self)
 {
     struct transport *transport = transport_of(self);
     transport->stopping = true;
+    if (transport->files != NULL)
+        transport->host->unwatch_files(transport->files);
+    transport->files = NULL;
     for (struct conn *conn = transport->conns; conn != NULL; conn = conn->next)
         if (conn->stage < STAGE_FAREWELL)
             conn_close(conn, BURROW_CLOSE_GOING_AWAY, "stopping");
@@ -151,6 +192,7 @@ BURROW_PLUGIN = {
     .ops = &ops,
     .check = check,
     .create = create,
+    .start = start,
     .reload = reload,
     .stop = stop,
     .destroy = destroy,
