@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <burrow/plugin.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -18,7 +19,7 @@
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 /* RSA and DH of 2048 bits, no SHA-1 signatures. */
 #define SECURITY_LEVEL 2
-static const unsigned char SESSION_CONTEXT[] = "burrow";
+#define SESSION_CONTEXT 16 /* bytes */
 
 /* The name with its length before it, as ALPN has it. Returns its size. */
 static unsigned alpn_wire(const char *alpn, unsigned char wire[ALPN_MAX])
@@ -70,27 +71,35 @@ static int check_pair(const struct tls_options *options, struct tls_error *err)
     return BURROW_OK;
 }
 
-int tls_server_fill(SSL_CTX *ctx, const struct tls_options *options, const char *alpn,
-                    struct tls_error *err)
+int tls_server_prepare(SSL_CTX *ctx, const char *alpn, struct tls_error *err)
 {
     int r = common(ctx, err);
-    if (r == BURROW_OK)
-        r = tls_file_identity(ctx, "tls-cert", options->cert, "tls-key", options->key, err);
     if (r < 0)
         return r;
     /* Tickets hold the state of a session, so the server keeps none. A client makes one
      * connection and needs one ticket for the next. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    if (SSL_CTX_set_num_tickets(ctx, 1) != 1 ||
-        SSL_CTX_set_session_id_context(ctx, SESSION_CONTEXT, sizeof SESSION_CONTEXT - 1) != 1)
+    /* A session of another context was judged by other certificates and authorities. */
+    unsigned char id[SESSION_CONTEXT];
+    if (SSL_CTX_set_num_tickets(ctx, 1) != 1 || RAND_bytes(id, sizeof id) != 1 ||
+        SSL_CTX_set_session_id_context(ctx, id, sizeof id) != 1)
         return tls_error_set(err, BURROW_ENOMEM, "out of memory");
     union {
         const char *in;
         void *out;
     } name = {.in = alpn}; /* the callback's argument is not const, the name is */
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, name.out);
-    if (options->client_ca == NULL)
-        return BURROW_OK;
+    return BURROW_OK;
+}
+
+static int fill_server(SSL_CTX *ctx, const struct tls_options *options, const char *alpn,
+                       struct tls_error *err)
+{
+    int r = tls_server_prepare(ctx, alpn, err);
+    if (r == BURROW_OK)
+        r = tls_file_identity(ctx, "tls-cert", options->cert, "tls-key", options->key, err);
+    if (r < 0 || options->client_ca == NULL)
+        return r;
     STACK_OF(X509_NAME) *names = NULL;
     r = tls_file_authorities(ctx, "tls-client-ca", options->client_ca, &names, err);
     if (r < 0)
@@ -113,7 +122,7 @@ int tls_server_context(const struct tls_options *options, const char *alpn, SSL_
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL)
         return tls_error_set(err, BURROW_ENOMEM, "out of memory");
-    r = tls_server_fill(ctx, options, alpn, err);
+    r = fill_server(ctx, options, alpn, err);
     if (r < 0)
         SSL_CTX_free(ctx);
     else

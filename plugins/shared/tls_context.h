@@ -28,9 +28,9 @@ struct tls_options {
  * client's offer must contain if it makes one; it must live as long as the context. */
 int tls_server_context(const struct tls_options *options, const char *alpn, SSL_CTX **ret,
                        struct tls_error *err);
-/* The same on a context that a library made and keeps. */
-int tls_server_fill(SSL_CTX *ctx, const struct tls_options *options, const char *alpn,
-                    struct tls_error *err);
+/* All of it but certificate and authorities, on a context that a library made and keeps, whose
+ * connections are moved to another one. */
+int tls_server_prepare(SSL_CTX *ctx, const char *alpn, struct tls_error *err);
 /* A context that dials; cert and key, if given, are the client's certificate. */
 int tls_client_context(const struct tls_options *options, const char *alpn, SSL_CTX **ret,
                        struct tls_error *err);

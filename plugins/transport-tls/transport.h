@@ -33,7 +33,7 @@ struct transport {
     const struct burrow_transport_host *events;
     SSL_CTX *server; /* NULL: no certificate is configured */
     SSL_CTX *client;
-    const struct config *config;  /* whose files are watched */
+    const struct config *config; /* whose files are watched */
     struct burrow_files *files;
     bool skip_verify, stopping, said_no_certificate;
     struct conn *conns;

@@ -8,6 +8,7 @@
  *   ws_http.c    requests that are no upgrade
  *   ws_admit.c   the credential of an upgrade, and the answer to it
  *   ws_client.c  dials
+ *   ws_tls.c     the TLS contexts, which follow their files
  */
 #ifndef TRANSPORT_WS_H
 #define TRANSPORT_WS_H
@@ -124,7 +125,9 @@ struct ws_instance {
 
     struct lws_context *lws; /* made by the first accept */
     struct lws_vhost *plain, *tls;
-    SSL_CTX *dial_tls; /* made by the first dial of wss */
+    SSL_CTX *serve_tls; /* NULL: no certificate */
+    SSL_CTX *dial_tls;  /* made by the first dial of wss */
+    struct burrow_files *files;
 };
 
 /* ws_plugin.c */
@@ -176,6 +179,17 @@ int ws_upgrade_take(struct ws_conn *conn, struct lws *wsi, struct ws_refusal *re
 void ws_upgrade_ask(struct ws_conn *conn);
 void ws_upgrade_admit(struct ws_conn *conn, const struct burrow_verdict *verdict);
 void ws_upgrade_free(struct ws_upgrade *upgrade);
+
+/* ws_tls.c */
+int ws_tls_create(struct ws_instance *self); /* self->serve_tls, if there is a certificate */
+/* The context that libwebsockets has made: its connections get the one that is in force. 0 or -1.
+ */
+int ws_tls_fill(struct ws_instance *self, SSL_CTX *ctx);
+int ws_tls_dial(struct ws_instance *self); /* self->dial_tls is there, or negative */
+int ws_tls_watch(struct ws_instance *self, const struct tls_options *tls);
+/* On failure the contexts are what they were. */
+int ws_tls_reload(struct ws_instance *self, const struct tls_options *tls);
+void ws_tls_finish(struct ws_instance *self);
 
 /* ws_client.c */
 int ws_client_dial(struct ws_instance *self, const struct burrow_dial *dial,

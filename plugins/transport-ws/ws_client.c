@@ -216,17 +216,6 @@ static void on_late(void *arg)
 
 /* ---- dial ------------------------------------------------------------------------------ */
 
-static int ensure_dial_tls(struct ws_instance *self)
-{
-    struct tls_error err = {""};
-    if (self->dial_tls != NULL)
-        return BURROW_OK;
-    int r = tls_client_context(&self->config.tls, "http/1.1", &self->dial_tls, &err);
-    if (r < 0)
-        burrow_log(self->host, BURROW_LOG_ERROR, "%s", err.text);
-    return r;
-}
-
 static int make_request(struct ws_dialing *dialing, const struct burrow_dial *dial, bool tls)
 {
     char key[WS_KEY_LEN + 1];
@@ -249,7 +238,7 @@ int ws_client_dial(struct ws_instance *self, const struct burrow_dial *dial,
     bool tls = strcmp(dial->scheme, "wss") == 0;
     if (dial->fd < 0)
         return BURROW_EINVAL;
-    int r = self->stopping ? BURROW_EAGAIN : tls ? ensure_dial_tls(self) : BURROW_OK;
+    int r = self->stopping ? BURROW_EAGAIN : tls ? ws_tls_dial(self) : BURROW_OK;
     struct ws_conn *conn = r == BURROW_OK ? ws_conn_new(self, link) : NULL;
     if (conn == NULL) {
         close(dial->fd);

@@ -23,7 +23,7 @@ static const struct burrow_option options[] = {
                          "path of the WebSocket on the server's HTTP port"),
     BURROW_OPTION_LIST(struct ws_config, origins, "ws-origin", "ORIGIN", 0,
                        "origin of a browser's page that may connect; * allows any"),
-    TLS_OPTION_ROWS(struct ws_config, 0),
+    TLS_OPTION_ROWS(struct ws_config, BURROW_OPT_RELOADABLE),
     BURROW_OPTION_END,
 };
 
@@ -237,6 +237,11 @@ static int plugin_create(const struct burrow_host *host, const void *config, voi
     self->config = *(const struct ws_config *)config;
     self->later_tail = &self->later_head;
     self->wake_fd = -1;
+    int r = ws_tls_create(self);
+    if (r < 0) {
+        free(self);
+        return r;
+    }
     *ret_self = self;
     return BURROW_OK;
 }
@@ -256,13 +261,30 @@ static int plugin_start(void *arg)
     self->wake = self->host->watch(self->host->self, self->wake_fd, BURROW_READ, on_wake, self);
     if (self->wake == NULL)
         return burrow_error(self->host, BURROW_ENOMEM, "out of memory");
-    return BURROW_OK;
+    return ws_tls_watch(self, &self->config.tls);
+}
+
+/* Path and origins need a restart: the host passes them as they were. */
+static int plugin_reload(void *arg, const void *config)
+{
+    struct ws_instance *self = (struct ws_instance *)arg;
+    const struct ws_config *fresh = (const struct ws_config *)config;
+    must(self->magic == WS_INSTANCE_MAGIC);
+    int r = plugin_check(self->host, config);
+    if (r == BURROW_OK)
+        r = ws_tls_reload(self, &fresh->tls);
+    if (r == BURROW_OK)
+        self->config = *fresh;
+    return r;
 }
 
 static void plugin_stop(void *arg)
 {
     struct ws_instance *self = (struct ws_instance *)arg;
     self->stopping = 1;
+    if (self->files != NULL)
+        self->host->unwatch_files(self->files);
+    self->files = NULL;
     for (struct ws_conn *conn = self->conns; conn != NULL; conn = conn->next)
         ws_doom(conn, BURROW_CLOSE_GOING_AWAY, "stopping");
     if (self->wake != NULL)
@@ -278,7 +300,7 @@ static void plugin_destroy(void *arg)
         return;
     must(self->magic == WS_INSTANCE_MAGIC && self->conns == NULL);
     ws_server_finish(self);
-    SSL_CTX_free(self->dial_tls);
+    ws_tls_finish(self);
     self->host->unwatch(self->wake);
     if (self->wake_fd >= 0)
         close(self->wake_fd);
@@ -397,6 +419,7 @@ BURROW_PLUGIN = {
     .check = plugin_check,
     .create = plugin_create,
     .start = plugin_start,
+    .reload = plugin_reload,
     .stop = plugin_stop,
     .destroy = plugin_destroy,
 };

@@ -129,22 +129,13 @@ static void on_gone(struct ws_conn *conn)
     ws_doom(conn, BURROW_CLOSE_PEER, "the peer closed the connection");
 }
 
-static int fill_tls(const struct ws_instance *self, SSL_CTX *ctx)
-{
-    struct tls_error err = {""};
-    if (tls_server_fill(ctx, &self->config.tls, "http/1.1", &err) == 0)
-        return 0;
-    burrow_log(self->host, BURROW_LOG_ERROR, "%s", err.text);
-    return -1;
-}
-
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t len)
 {
     (void)len;
     if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS)
-        return fill_tls((struct ws_instance *)lws_context_user(lws_get_context(wsi)),
-                        (SSL_CTX *)user);
+        return ws_tls_fill((struct ws_instance *)lws_context_user(lws_get_context(wsi)),
+                           (SSL_CTX *)user);
     if (reason == LWS_CALLBACK_RAW_ADOPT || reason == LWS_CALLBACK_RAW_RX)
         return -1; /* the method CONNECT leads there */
     if (reason != LWS_CALLBACK_HTTP_CONFIRM_UPGRADE && reason != LWS_CALLBACK_HTTP &&
