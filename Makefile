@@ -14,7 +14,7 @@ DEPS = gcc g++ cmake ninja-build pkg-config libev-dev libwebsockets-dev libwebso
 	libssl-dev libjose-dev libjansson-dev libyaml-dev libcurl4-openssl-dev uthash-dev libcmocka-dev \
 	ca-certificates curl openssl python3
 DEPS_TEST = python3-pytest python3-websockets python3-cryptography clang-format postgresql postgresql-client \
-	redis-server redis-tools nginx-light tinyproxy-bin
+	redis-server redis-tools nginx-light tinyproxy-bin netcat-openbsd iproute2
 DEPS_BENCH = socat
 DEPS_CHECK = clang clang-format libclang-rt-14-dev
 
@@ -94,12 +94,13 @@ clean: ## remove what was built
 SERVER_ENV = BURROW_SERVER_ADDR="$$SERVER_ADDR" BURROW_TLS_ADDR="$$TLS_ADDR" \
 	BURROW_TLS_CERT="$$TLS_CERT" BURROW_TLS_KEY="$$TLS_KEY" \
 	BURROW_JWT_HMAC_SECRET="$$JWT_HMAC_SECRET" BURROW_JWT_AUDIENCE="$$JWT_AUDIENCE" \
-	BURROW_JWT_ISSUER="$$JWT_ISSUER" BURROW_LOG_LEVEL="$$LOG_LEVEL"
+	BURROW_JWT_ISSUER="$$JWT_ISSUER" BURROW_JWKS_URL="$$JWKS_URL" \
+	BURROW_JWT_PUBLIC_KEY_FILE="$$JWT_PUBLIC_KEY_FILE" BURROW_LOG_LEVEL="$$LOG_LEVEL"
 CLIENT_ENV = BURROW_SERVER_URL="$$SERVER_URL" BURROW_CLIENT_ID="$$CLIENT_ID" \
 	BURROW_LOCAL_TARGET="$$LOCAL_TARGET" BURROW_TOKEN_REFRESH_WINDOW="$$TOKEN_REFRESH_WINDOW" \
 	BURROW_LOG_LEVEL="$$LOG_LEVEL"
 RUN_VARIABLES = SERVER_ADDR TLS_ADDR TLS_CERT TLS_KEY BRIDGE_HOST JWT_ALG JWT_HMAC_SECRET \
-	JWT_AUDIENCE JWT_ISSUER SERVER_URL CLIENT_ID LOCAL_TARGET BEARER_TOKEN BEARER_TOKEN_FILE \
+	JWT_AUDIENCE JWT_ISSUER JWKS_URL JWT_PUBLIC_KEY_FILE SERVER_URL CLIENT_ID LOCAL_TARGET BEARER_TOKEN BEARER_TOKEN_FILE \
 	TOKEN_REFRESH_WINDOW LOG_LEVEL
 export $(RUN_VARIABLES)
 
@@ -107,7 +108,7 @@ export $(RUN_VARIABLES)
 BRIDGE = $(if $(BRIDGE_HOST),BURROW_BRIDGE_HOST="$$BRIDGE_HOST")
 
 .PHONY: run-server run-client run-server-jwt-dev run-client-jwt-dev
-run-server: build ## a server: JWT_HMAC_SECRET, JWT_ALG, JWT_AUDIENCE, JWT_ISSUER, SERVER_ADDR …
+run-server: build ## a server: JWKS_URL or JWT_HMAC_SECRET, JWT_ALG, JWT_AUDIENCE, JWT_ISSUER, SERVER_ADDR …
 	@$(SERVER_ENV) $(BRIDGE) BURROW_JWT_ALG="$$JWT_ALG" exec $(BURROW) server
 
 run-client: build ## a client: BEARER_TOKEN or BEARER_TOKEN_FILE, CLIENT_ID, LOCAL_TARGET …

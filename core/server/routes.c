@@ -116,11 +116,32 @@ static bool api_client(const char *path, char id[CONTROL_MAX_CLIENT_ID + 1])
     return true;
 }
 
+/* Who asks sees no more than a status; whoever set this up may wonder. */
+static void say_refused(struct server *server, const struct burrow_http *request, uint32_t status)
+{
+    bool off = strcmp(server->options->enable_client_api, "false") == 0;
+    char peer[ADDRESS_TEXT];
+    uint32_t dropped;
+    if (off || !log_sample(&server->api_sample, loop_now_ms(server->loop), &dropped))
+        return;
+    log_at(server->log, BURROW_LOG_WARN, "api_refused",
+           burrow_str("peer", address_format(&request->peer, peer)), burrow_uint("status", status),
+           burrow_str("reason", status == 401
+                                    ? "not the token of --api-token (BURROW_API_TOKEN)"
+                                    : "not a peer on this machine; let holders of --api-token "
+                                      "(BURROW_API_TOKEN) in, or everyone with "
+                                      "--enable-client-api true (BURROW_ENABLE_CLIENT_API)"),
+           burrow_uint("left_out", dropped));
+}
+
 static void answer_api(struct server *server, const struct burrow_http *request,
                        struct http_answer *ret)
 {
     char id[CONTROL_MAX_CLIENT_ID + 1];
-    switch (api_policy(server->options, request)) {
+    uint32_t status = api_policy(server->options, request);
+    if (status != 200)
+        say_refused(server, request, status);
+    switch (status) {
     case 200:
         if (api_client(request->path, id)) {
             answer_bridge(server, request, id, ret);

@@ -86,8 +86,11 @@ def test_the_api_is_hidden_behind_a_proxy_without_a_token(world):
     server = world.server("ws")
     world.client(server, world.target(echo))
     for header in ("X-Forwarded-For", "Forwarded"):
+        mark = server.mark()
         status, _, _ = ask(server, path="/api/clients/client-a/bridge-addr", headers={header: "192.0.2.1"})
         assert status == 404
+        said = server.wait_event("api_refused", after=mark)
+        assert "--api-token" in said["reason"] and "--enable-client-api true" in said["reason"]
 
 
 def test_the_api_token_opens_the_api(world):
