@@ -74,6 +74,21 @@ def test_bridge_addr_of_a_client(world):
     assert ask(server, path="/api/clients/client-a/bridge-addr")[::2] == (404, "client not found\n")
 
 
+def test_bridge_addr_of_one_service(world):
+    server = world.server("ws")
+    one, two = (world.target(lambda sock, name=name: sock.sendall(name)) for name in (b"one", b"two"))
+    client = world.client(server, f"one={one}", "--local-target", f"two={two}")
+    client.wait_event("service_ready", 20, service="two")
+    path = "/api/clients/client-a/bridge-addr"
+    for name in ("one", "two"):
+        status, _, body = ask(server, path=f"{path}?service={name}")
+        assert status == 200
+        with dial(split_address(body)) as user:
+            assert read_all(user) == name.encode()
+    assert ask(server, path=f"{path}?service=t%77o")[0] == 200
+    assert ask(server, path=f"{path}?service=three")[::2] == (404, "no bridge listener\n")
+
+
 def test_without_bridges_there_is_no_bridge_listener(world):
     server = world.server("ws", bridge_host="")
     client = world.client(server, "127.0.0.1:9", wait=False)
