@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several services of one client: each has its bridge, and none disturbs another."""
+import json
 import os
 import socket
+import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -46,7 +49,8 @@ def ping(address, data=b"ping"):
 
 
 def ask_bridge(server, query=""):
-    with urllib.request.urlopen(f"{server.web_url}/api/clients/{CLIENT_ID}/bridge-addr{query}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{server.web_url}/api/clients/{CLIENT_ID}/bridge-addr{query}", timeout=10,
+                                context=ssl._create_unverified_context()) as answer:
         return split_address(answer.read().decode())
 
 
@@ -246,3 +250,89 @@ def test_each_service_has_metrics_of_its_own_where_that_is_asked_for(world):
             assert time.monotonic() < deadline, seen
             time.sleep(0.05)
     assert float(read_metrics(server)["burrow_stream_open_seconds_count"]) == 4
+
+
+class Peer:
+    """A client of wire version 2 over raw TLS, by hand: one that changes its list of services."""
+
+    def __init__(self, server, token, services):
+        context = ssl._create_unverified_context()
+        context.set_alpn_protocols(["burrow/2"])
+        self.sock = context.wrap_socket(dial(server.main))
+        self.send(1, {"type": "register", "client_id": CLIENT_ID,
+                      "meta": {"protocol": 2, "features": [], "instance": "0" * 32, "window": 16384,
+                               "max_frame": 65536, "token": token, "services": services}})
+        answer = self.control("register_ack")
+        self.bridges = {s["id"]: s for s in answer["meta"]["services"]}
+
+    def send(self, version, control):
+        text = json.dumps(control).encode()
+        self.sock.sendall(struct.pack("!BBQI", version, 1, 0, len(text)) + text)
+
+    def frame(self, kind):
+        """The next frame of this kind: its stream and payload."""
+        while True:
+            _, this, stream, length = struct.unpack("!BBQI", read_exactly(self.sock, 14))
+            payload = read_exactly(self.sock, length)
+            if this == kind:
+                return stream, payload
+
+    def control(self, name):
+        while (control := json.loads(self.frame(1)[1]))["type"] != name:
+            pass
+        return control
+
+    def change(self, serial, services):
+        self.send(2, {"type": "services", "serial": serial, "services": services})
+        answer = self.control("services_ack")
+        assert answer["serial"] == serial
+        return {s["id"]: s for s in answer["services"]}
+
+    def open(self, bridge):
+        """A user who has been accepted; the user's socket, the service and the stream."""
+        user = dial(split_address(bridge["bridge"]))
+        stream, payload = self.frame(3)
+        self.sock.sendall(struct.pack("!BBQIQ", 2, 4, stream, 8, 1 << 20))
+        return user, struct.unpack("!H", payload[:2])[0], stream
+
+
+def test_services_come_and_go_within_a_session(world, burrow):
+    server = world.server("tls")
+    one, two, three = ({"id": i, "name": f"s{i}", "target": "127.0.0.1:9"} for i in (1, 2, 3))
+    peer = Peer(server, burrow.mint(CLIENT_ID), [one, two])
+    user, service, stream = peer.open(peer.bridges[1])
+    assert service == 1
+    before = dict(peer.bridges)
+
+    after = peer.change(1, [two, three])
+    assert after[2] == before[2] and set(after) == {2, 3}
+    assert is_reset(split_address(before[1]["bridge"]))
+    server.wait_event("service_withdrawn", client=CLIENT_ID, service="s1")
+    server.wait_event("bridge_listening", client=CLIENT_ID, service="s3")
+    assert ask_bridge(server, "?service=s3") == split_address(after[3]["bridge"])
+    with pytest.raises(urllib.error.HTTPError):
+        ask_bridge(server, "?service=s1")
+    other, service, _ = peer.open(after[3])
+    assert service == 3
+    user.sendall(b"a stream of the withdrawn service goes on")
+    assert peer.frame(2) == (stream, b"a stream of the withdrawn service goes on")
+
+    assert peer.change(2, [{**one, "id": 4}, two, {**three, "name": "s5"}])[3]["code"] == "not_allowed"
+    again = peer.change(3, [{**one, "id": 4}, two])
+    assert again[4]["bridge"] == before[1]["bridge"] and again[2] == before[2]
+    assert peer.change(4, []) == {}
+    assert is_reset(split_address(before[2]["bridge"]))
+
+    peer.send(2, {"type": "services", "serial": 5, "services": [one, one]})
+    assert peer.control("error")["code"] == "protocol"
+    for sock in (user, other, peer.sock):
+        sock.close()
+
+
+def test_more_than_ten_lists_a_second_end_the_session(world, burrow):
+    server = world.server("tls")
+    peer = Peer(server, burrow.mint(CLIENT_ID), [])
+    for serial in range(1, 41):
+        peer.send(2, {"type": "services", "serial": serial, "services": []})
+    assert peer.control("error")["code"] == "flood"
+    peer.sock.close()
