@@ -27,6 +27,7 @@ const struct burrow_option all_options[] = {
     BURROW_OPTION_BOOL(S, quick, "quick", NULL, 0, "a truth"),
     BURROW_OPTION_SECRET(S, key, "key", "SECRET", 0, "a secret"),
     BURROW_OPTION_LIST(S, target, "target", "HOST:PORT", 0, "a list"),
+    BURROW_OPTION_LIST(S, maps, "maps", "X", OPTION_MAPS, "a list of texts or maps"),
     BURROW_OPTION_END,
 };
 const struct burrow_option extra_options[] = {

@@ -24,7 +24,7 @@ struct all {
     int64_t count, wait, size;
     uint8_t quick;
     struct burrow_secret key;
-    struct burrow_list target, plugin;
+    struct burrow_list target, maps, plugin;
 };
 extern const struct burrow_option all_options[];
 /* A plugin's: `name` is also one of the above. */

@@ -181,6 +181,32 @@ static void anchors_aliases_and_tags_are_refused(void **state)
     refused(f, "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\n", ":1:4:", "anchors");
 }
 
+static void maps_in_a_list_that_takes_them_are_texts_of_pairs(void **state)
+{
+    struct fixture *f = *state;
+    const struct all *all;
+    file(f, "maps:\n  - plain\n  - a: 1\n    b: x,y\n  - {c: 'k=v', d: }\n  - {}\n");
+    assert_int_equal(read_all(f, &all), 0);
+    assert_int_equal(all->maps.count, 4);
+    assert_string_equal(all->maps.items[0], "plain");
+    assert_string_equal(all->maps.items[1], ",a=1,b=x\\,y");
+    assert_string_equal(all->maps.items[2], ",c=k=v,d=");
+    assert_string_equal(all->maps.items[3], "");
+}
+
+static void maps_elsewhere_and_what_they_may_not_hold_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    static char longest[4096];
+    refused(f, "target:\n  - a\n  - b: c\n", ":3:5:", "a map is not allowed here");
+    refused(f, "maps:\n  - a: [b]\n", ":2:8:", "plain values");
+    refused(f, "maps:\n  - a: {b: c}\n", ":2:8:", "plain values");
+    refused(f, "maps: {a: b}\n", ":1:7:", "a map is not allowed here");
+    int n = snprintf(longest, sizeof longest, "maps:\n  - a: ");
+    memset(longest + n, 'x', 3000);
+    refused(f, longest, ":2:8:", "too long");
+}
+
 static void wrong_shapes_are_refused_with_their_place(void **state)
 {
     struct fixture *f = *state;
@@ -325,6 +351,8 @@ int main(void)
         TEST(unknown_options_of_a_listed_plugin_are_refused),
         TEST(duplicate_keys_are_refused),
         TEST(anchors_aliases_and_tags_are_refused),
+        TEST(maps_in_a_list_that_takes_them_are_texts_of_pairs),
+        TEST(maps_elsewhere_and_what_they_may_not_hold_is_refused),
         TEST(wrong_shapes_are_refused_with_their_place),
         TEST(bytes_that_are_no_text_are_refused),
         TEST(deep_nesting_ends_at_its_first_level),
