@@ -491,6 +491,10 @@ static void urls_that_would_give_tokens_away_are_refused(void **state)
             fail_msg("\"%s\" is not in \"%s\"", rows[i].said, host->error);
     }
     loaded_set_bool(&rig->plugin, "auth-http-allow-http", 1);
+    loaded_set_string(&rig->plugin, "auth-http-ca", "/no/such/file");
+    assert_int_equal(rig->plugin.plugin->check(&host->table, rig->plugin.config), BURROW_EINVAL);
+    assert_non_null(strstr(host->error, "--auth-http-ca"));
+    loaded_set_string(&rig->plugin, "auth-http-ca", "");
     begin(rig);
     assert_true(fake_host_logged(host, BURROW_LOG_WARN, "event=auth_http_without_tls"));
 }
