@@ -8,6 +8,7 @@
  * a load under way may bring. A request waits for one load at most.
  */
 #include "http/ca.h"
+#include "jwt/auth.h"
 #include "jwt/key.h"
 #include "must.h"
 #include "source.h"
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define AUTH_JWKS_MAGIC 0x534b4a41u /* "AJKS" in memory order */
 
@@ -25,15 +25,11 @@ struct auth_jwks_config {
     const char *ca;
     int64_t refresh_ms;
     int64_t keep_ms;
-    const char *alg;
-    const char *issuer;
-    const char *audience;
     uint8_t allow_http;
-    uint8_t allow_no_exp;
+    struct jwt_options jwt;
 };
 
 #define CONFIG struct auth_jwks_config
-#define ALGS "RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512|EdDSA"
 static const struct burrow_option options[] = {
     BURROW_OPTION_STRING(CONFIG, url, "jwks-url", NULL, "URL", BURROW_OPT_REQUIRED, NULL,
                          "key set that signs tokens: https://HOST/PATH or file:/PATH"),
@@ -45,14 +41,7 @@ static const struct burrow_option options[] = {
                        "certificates to trust for the key set, PEM, instead of the system's"),
     BURROW_OPTION_BOOL(CONFIG, allow_http, "jwks-allow-http", NULL, 0,
                        "fetch the key set without TLS from other machines too, with a warning"),
-    BURROW_OPTION_STRING(CONFIG, alg, "jwt-alg", "RS256", "ALG", 0, ALGS,
-                         "the one signature algorithm that is accepted"),
-    BURROW_OPTION_STRING(CONFIG, issuer, "jwt-issuer", NULL, "ISSUER", BURROW_OPT_RELOADABLE, NULL,
-                         "tokens must have this iss"),
-    BURROW_OPTION_STRING(CONFIG, audience, "jwt-audience", NULL, "AUDIENCE", BURROW_OPT_RELOADABLE,
-                         NULL, "tokens must name this in aud"),
-    BURROW_OPTION_BOOL(CONFIG, allow_no_exp, "jwt-allow-no-exp", NULL, BURROW_OPT_RELOADABLE,
-                       "accept tokens that never expire, with a warning"),
+    JWT_OPTION_ROWS(CONFIG, "RS256", JWT_PUBLIC_ALGS),
     BURROW_OPTION_END,
 };
 #undef CONFIG
@@ -87,54 +76,27 @@ static struct auth_jwks *from_self(void *self)
     return a;
 }
 
-/* NULL for what is empty: an empty value means unset. */
-static const char *if_given(const char *text)
-{
-    return text && text[0] ? text : NULL;
-}
-
 /* All that can be wrong in the configuration is found here. Nothing is fetched: a provider that
  * is away must not keep a server from starting. */
 static int read_config(const struct burrow_host *host, const struct auth_jwks_config *config,
                        struct jwks_place *ret_place, struct jwt_rules *ret_rules)
 {
-    const char *name = if_given(config->alg) ? config->alg : "RS256";
-    const struct jwt_alg *alg = jwt_alg_find(name);
-    if (!alg || alg->key == JWT_KEY_SECRET)
-        return burrow_error(
-            host, BURROW_EINVAL,
-            "--jwt-alg (BURROW_JWT_ALG): \"%s\" does not go with a key set; use one "
-            "of " ALGS,
-            name);
     struct jwks_place place;
-    int r = jwks_place_read(host, config->url, config->allow_http != 0, &place);
+    int r = jwt_rules_read(host, &config->jwt, "RS256", JWT_PUBLIC_ALGS, ret_rules);
+    if (r == BURROW_OK)
+        r = jwks_place_read(host, config->url, config->allow_http != 0, &place);
     if (r == BURROW_OK)
         r = http_ca_check(host, "jwks-ca", config->ca);
     if (r < 0)
         return r;
-    place.ca = if_given(config->ca);
+    place.ca = jwt_if_given(config->ca);
     place.refresh_ms = config->refresh_ms;
     place.keep_ms = config->keep_ms;
     *ret_place = place;
-    *ret_rules = (struct jwt_rules){
-        .alg = alg,
-        .issuer = if_given(config->issuer),
-        .audience = if_given(config->audience),
-        .grants = "burrow",
-        .allow_no_exp = config->allow_no_exp != 0,
-    };
     return BURROW_OK;
 }
 
 /* ---- verdicts ---- */
-
-/* Unix time in milliseconds; tokens speak of no other clock. */
-static int64_t unix_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void answer_unavailable(struct auth_jwks *a, struct burrow_auth_request *request,
                                const char *reason)
@@ -179,7 +141,7 @@ static int judge(struct auth_jwks *a, struct burrow_auth_request *request, const
 {
     struct jwt_identity who;
     struct burrow_verdict verdict;
-    int r = jwt_check(token, len, &a->rules, jwt_verify_keys, source_keys(a->source), unix_ms(),
+    int r = jwt_check(token, len, &a->rules, jwt_verify_keys, source_keys(a->source), jwt_now_ms(),
                       &who, why);
     if (r == BURROW_EAGAIN)
         return r;
@@ -272,12 +234,7 @@ static void warn(const struct auth_jwks *a)
         };
         a->host->event(a->host->self, BURROW_LOG_WARN, "jwks_without_tls", fields, 2);
     }
-    if (a->rules.allow_no_exp) {
-        const struct burrow_field fields[] = {
-            burrow_str("hint", "tokens without exp are accepted for ever (jwt-allow-no-exp)"),
-        };
-        a->host->event(a->host->self, BURROW_LOG_WARN, "jwt_without_exp_allowed", fields, 1);
-    }
+    jwt_rules_warn(a->host, &a->rules);
 }
 
 static int start(void *self)
