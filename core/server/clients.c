@@ -338,7 +338,7 @@ static struct session *begin_session(struct attachment *a, struct burrow_link *l
         .bytes_per_second = grants_bytes_per_second(record->grants),
         .stream_window_max = STREAM_WINDOW,
         .session_window_max = SESSION_WINDOW,
-        .open_timeout_ms = OPEN_TIMEOUT_MS,
+        .open_timeout_ms = a->protocol == 1 ? OPEN_TIMEOUT_V1_MS : OPEN_TIMEOUT_MS,
         .budget = &server->budget,
         .stats = &server->sessions_stats,
         .name = a->client_id,

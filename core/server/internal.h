@@ -34,6 +34,8 @@
 #define STREAM_WINDOW (4u << 20)
 #define SESSION_WINDOW (16u << 20)
 #define OPEN_TIMEOUT_MS 10000u
+#define OPEN_TIMEOUT_V1_MS                                                                         \
+    30000u                    /* a stream that is full may hold the answer up for half of this */
 #define SERVICES_A_SECOND 10u /* changes of one client's list; more is a flood */
 #define SESSION_ID_TEXT 32
 

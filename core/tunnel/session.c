@@ -219,7 +219,8 @@ static void check_streams(struct session *s, uint64_t now)
     HASH_ITER(by_id, s->streams, st, next)
     {
         bool unread = st->starved || st->fin_sent;
-        bool late = st->local && !st->accepted && now - st->opened_ms >= s->config.open_timeout_ms;
+        bool late = st->local && !st->accepted && s->unread_reasons == 0 &&
+                    now - st->opened_ms >= s->config.open_timeout_ms;
         uint32_t code = late ? RESET_TIMED_OUT : RESET_PEER_RESET;
 
         if (!late && !(unread && st->ops && st->ops->broken && st->ops->broken(st->end)))

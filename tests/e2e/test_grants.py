@@ -24,11 +24,7 @@ def granted(world, tmp_path):
 
 
 def refusals(server, grant):
-    with socket.create_connection(server.web, 20) as link:
-        link.sendall(b"GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n")
-        text = b"".join(iter(lambda: link.recv(65536), b"")).decode()
-    line = next(x for x in text.splitlines() if x.startswith(f'burrow_grant_refusals_total{{grant="{grant}"}}'))
-    return int(line.split()[-1])
+    return int(server.metric(f'burrow_grant_refusals_total{{grant="{grant}"}}'))
 
 
 def named(target, name):

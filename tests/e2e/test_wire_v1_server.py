@@ -34,14 +34,6 @@ class Tunnel:
         self.world.closing.append(client)
         return client.ready()
 
-    def metric(self, world, name):
-        with contextlib.closing(dial(self.server.web)) as http:
-            http.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-            for line in read_all(http).decode().splitlines():
-                if line.startswith(name + " "):
-                    return float(line.split()[1])
-        raise AssertionError(f"no metric {name}")
-
 
 def exchange(user, data, slow=None):
     """Sends data and reads as many bytes at the same time; what came back."""
@@ -85,13 +77,13 @@ def test_the_bridge_is_found_by_the_api_and_streams_are_counted(world):
     with dial(tunnel.bridge) as user:
         user.sendall(b"x")
         assert read_exactly(user, 1) == b"x"
-        assert tunnel.metric(world, "burrow_streams_active") == 1
+        assert tunnel.server.metric("burrow_streams_active") == 1
     tunnel.client.wait_control("close", stream_id=1)
     deadline = time.monotonic() + 20
-    while tunnel.metric(world, "burrow_streams_active") > 0:
+    while tunnel.server.metric("burrow_streams_active") > 0:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert tunnel.metric(world, "burrow_stream_backpressure_drops_total") == 0
+    assert tunnel.server.metric("burrow_stream_backpressure_drops_total") == 0
 
 
 @pytest.mark.parametrize("text", [False, True], ids=["binary", "text"])
@@ -109,7 +101,7 @@ def test_64_mib_both_ways_at_once(world, sized):
     with dial(tunnel.bridge) as user:
         data = pattern(sized(64 * MIB, 8 * MIB))
         assert exchange(user, data) == data
-    assert tunnel.metric(world, "burrow_stream_backpressure_drops_total") == 0
+    assert tunnel.server.metric("burrow_stream_backpressure_drops_total") == 0
 
 
 def test_64_mib_in_lockstep(world, sized):
@@ -182,8 +174,8 @@ def test_who_reads_nothing_loses_that_stream_alone(world, sized):
             assert read_exactly(user, n) == pattern(n)
         assert was_reset(stuck), "a stream that was cut ended as if it were whole"
     assert not tunnel.server.seen("client_disconnected")
-    assert tunnel.metric(world, "burrow_streams_stalled_total") == 1
-    assert tunnel.metric(world, "burrow_stream_backpressure_drops_total") == 0
+    assert tunnel.server.metric("burrow_streams_stalled_total") == 1
+    assert tunnel.server.metric("burrow_stream_backpressure_drops_total") == 0
 
 
 def test_a_banner_before_open_ack_reaches_the_user(world):

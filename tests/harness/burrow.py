@@ -6,6 +6,7 @@ import re
 import subprocess
 
 from harness.process import Process
+from harness.sockets import dial, read_all
 
 SECRET = "a secret of the tests, long enough for HS256 and more"
 ISSUER, AUDIENCE = "tests", "burrow-tests"
@@ -122,6 +123,16 @@ class Server(Process):
         host, port = self.web
         host = f"[{host}]" if ":" in host else host
         return f"{'http' if self.transport == 'ws' else 'https'}://{host}:{port}"
+
+
+    def metric(self, name):
+        """The value of a metric, labels included in the name."""
+        with dial(self.web) as http:
+            http.sendall(b"GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n")
+            for line in read_all(http).decode().splitlines():
+                if line.startswith(name + " "):
+                    return float(line.split()[-1])
+        raise AssertionError(f"no metric {name}")
 
 
 class Client(Process):

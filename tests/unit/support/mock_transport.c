@@ -3,6 +3,7 @@
 #include "mock_transport.h"
 
 #include "base/object.h"
+#include "wire/frame.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -152,12 +153,38 @@ struct burrow_link *mock_link(struct mock_transport *mock, const struct link_eve
     return link_dial(&mock->transport, &dial, events, arg);
 }
 
+/* The length of the frame that p begins with; 0: its header is not here yet. */
+static size_t frame_size(const uint8_t *p, size_t n)
+{
+    struct frame_header h;
+
+    if (n < FRAME_HEADER)
+        return 0;
+    frame_header_decode(&h, p);
+    return FRAME_HEADER + h.length;
+}
+
+void mock_message(struct mock_conn *conn, const void *p, size_t n)
+{
+    link_transport_host.data(conn->link, p, n, 1);
+    link_transport_host.batch_end(conn->link);
+}
+
 size_t mock_receive(struct mock_conn *conn, size_t max, size_t piece)
 {
-    size_t n = conn->inbox_len < max ? conn->inbox_len : max, done = 0;
+    size_t n = conn->inbox_len < max ? conn->inbox_len : max, done = 0, at;
     uint8_t *batch;
 
     if (n == 0 || conn->closed || conn->closing || conn->read_off)
+        return 0;
+    for (at = conn->message_left; conn->messages && at < n;) {
+        size_t size = frame_size(conn->inbox + at, conn->inbox_len - at);
+
+        if (size == 0 || n - at < FRAME_HEADER) /* a batch does not end inside a header */
+            n = at;
+        at += size;
+    }
+    if (n == 0)
         return 0;
     batch = malloc(n); /* its own block, so that ASan sees what is kept too long */
     must(batch != NULL);
@@ -166,8 +193,16 @@ size_t mock_receive(struct mock_conn *conn, size_t max, size_t piece)
     conn->inbox_len -= n;
     while (done < n && !conn->closing) {
         size_t part = n - done < piece ? n - done : piece;
+        bool last = false;
 
-        link_transport_host.data(conn->link, batch + done, part, 0);
+        if (conn->messages) {
+            if (conn->message_left == 0)
+                conn->message_left = frame_size(batch + done, n - done);
+            part = part < conn->message_left ? part : conn->message_left;
+            conn->message_left -= part;
+            last = conn->message_left == 0;
+        }
+        link_transport_host.data(conn->link, batch + done, part, last);
         done += part;
     }
     link_transport_host.batch_end(conn->link);

@@ -17,6 +17,8 @@ struct mock_conn {
     size_t room;    /* bytes that flush may still move; SIZE_MAX: all */
     uint8_t *inbox; /* bytes on the way to this end */
     size_t inbox_len, inbox_capacity;
+    size_t message_left; /* of the message that is being received */
+    bool messages;       /* each frame of the inbox is a message of its own */
     bool over_watermark, closing, closed, read_off;
     uint32_t close_code;
 };
@@ -34,6 +36,8 @@ struct burrow_link *mock_link(struct mock_transport *mock, const struct link_eve
 /* Hands at most max bytes of the inbox to the link, in pieces of at most `piece` bytes, as
  * one batch. Returns what it handed over. */
 size_t mock_receive(struct mock_conn *conn, size_t max, size_t piece);
+/* Hands one message to the link, past the inbox. */
+void mock_message(struct mock_conn *conn, const void *p, size_t n);
 /* Puts bytes into the inbox, as if the peer had sent them. */
 void mock_inject(struct mock_conn *conn, const void *p, size_t n);
 /* The connection is lost: closed follows now. */

@@ -259,8 +259,8 @@ bool pair_step(struct pair *p, size_t max, size_t piece)
         moved += mock_receive(&p->mock.end[i], max, piece);
     fake_loop_turn(p->loop);
     for (i = 0; i < 2; i++)
-        waiting = waiting ||
-                  (p->mock.end[i].inbox_len && !p->mock.end[i].closing && !p->mock.end[i].closed);
+        waiting = waiting || (p->mock.end[i].inbox_len && !p->mock.end[i].closing &&
+                              !p->mock.end[i].closed && !p->mock.end[i].read_off);
     return moved > 0 || waiting;
 }
 
