@@ -131,7 +131,8 @@ static int open_plugins(struct runtime_state *s, struct error *err)
         size_t chosen = 0;
         if (!uses_kind(s->rt.command, kinds[k]) || has_kind(s, kinds[k]))
             continue;
-        if (known_choose(s->config, s->rt.command->name, kinds[k], names, &chosen, err) != 0)
+        if (known_choose(s->config, s->plugin_dir, s->rt.command->name, kinds[k], names, &chosen,
+                         err) != 0)
             return err->code;
         for (size_t i = 0; i < chosen; i++)
             if (open_plugin(s, names[i], err) != 0)

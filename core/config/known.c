@@ -6,9 +6,12 @@
 #include "config/text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
+#define SERVICE_ACCOUNT_TOKEN "/var/run/secrets/kubernetes.io/serviceaccount/token"
 #define TRANSPORT (1u << BURROW_KIND_TRANSPORT)
 #define AUTH (1u << BURROW_KIND_AUTH)
 #define REGISTRY (1u << BURROW_KIND_REGISTRY)
@@ -84,6 +87,10 @@ static const struct {
     {"enable-kube-api", "registry-kubernetes", REGISTRY, "registry-kubernetes", "auto|false"},
     {"namespace", "registry-kubernetes", REGISTRY, NULL, KNOWN_ANY},
     {"bridge-pod-selector", "registry-kubernetes", REGISTRY, NULL, KNOWN_ANY},
+    {"kube-endpoints", "registry-kubernetes", REGISTRY, NULL, NULL},
+    {"kubeconfig", "registry-kubernetes", REGISTRY, NULL, NULL},
+    {"kube-context", "registry-kubernetes", REGISTRY, NULL, NULL},
+    {"kube-allow-exec", "registry-kubernetes", REGISTRY, NULL, NULL},
     {"sweep-interval", "registry-kubernetes", REGISTRY, NULL, KNOWN_ANY},
     {"stale-service-age", "registry-kubernetes", REGISTRY, NULL, KNOWN_ANY},
 };
@@ -199,8 +206,19 @@ static int choose_auth(const struct config *config, const char **ret, size_t *n,
     return 0;
 }
 
-int known_choose(const struct config *config, const char *command, uint32_t kind,
-                 const char *ret[KNOWN_CHOICE_MAX], size_t *ret_n, struct error *err)
+/* Without a word about it, a server in a cluster publishes its clients there, if it can. */
+static bool in_cluster_with(const struct config *config, const char *plugin_dir, const char *plugin)
+{
+    char path[4096];
+    const char *host = getenv("KUBERNETES_SERVICE_HOST");
+    const char *enable = config_peek(config, "enable-kube-api");
+    snprintf(path, sizeof path, "%s/%s.so", plugin_dir, plugin);
+    return host != NULL && *host != '\0' && (enable == NULL || strcmp(enable, "auto") == 0) &&
+           access(SERVICE_ACCOUNT_TOKEN, R_OK) == 0 && access(path, R_OK) == 0;
+}
+
+int known_choose(const struct config *config, const char *plugin_dir, const char *command,
+                 uint32_t kind, const char *ret[KNOWN_CHOICE_MAX], size_t *ret_n, struct error *err)
 {
     bool client = strcmp(command, "client") == 0;
     char said[400] = "";
@@ -224,6 +242,8 @@ int known_choose(const struct config *config, const char *command, uint32_t kind
         if (client)
             return 0;
         selected(config, kind, &plugin, said, sizeof said);
+        if (!plugin && in_cluster_with(config, plugin_dir, "registry-kubernetes"))
+            plugin = "registry-kubernetes";
         ret[(*ret_n)++] = plugin ? plugin : "registry-noop";
         return 0;
     default:

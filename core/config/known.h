@@ -33,8 +33,10 @@ const char *known_option(size_t n);
 
 #define KNOWN_CHOICE_MAX 8
 /* Appends to ret[*n…] the plugins of `kind` that follow from the options. Several key
- * sources, or none where one is needed (auth), fail with an error that names them. */
-int known_choose(const struct config *config, const char *command, uint32_t kind,
-                 const char *ret[KNOWN_CHOICE_MAX], size_t *ret_n, struct error *err);
+ * sources, or none where one is needed (auth), fail with an error that names them. plugin_dir: what
+ * follows without a word of the user's is chosen only where it is installed. */
+int known_choose(const struct config *config, const char *plugin_dir, const char *command,
+                 uint32_t kind, const char *ret[KNOWN_CHOICE_MAX], size_t *ret_n,
+                 struct error *err);
 
 #endif

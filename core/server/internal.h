@@ -266,7 +266,8 @@ void ports_release(struct server *server, uint16_t port);
 
 /* ---- registrar.c ---- */
 int registrars_create(struct server *server);
-void registrars_start(struct server *server); /* asks what an earlier life left published */
+/* Asks what is published: by an earlier life of this server, or by a replica that is gone. */
+void registrars_list(struct server *server);
 void registrars_stop(struct server *server);  /* cancels what is under way */
 void registrars_destroy(struct server *server);
 int registrations_create(struct client_record *record);

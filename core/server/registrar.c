@@ -15,7 +15,8 @@
 #define REGISTRAR_MAGIC 0x52475230u
 #define REGISTRATION_MAGIC 0x52474e30u
 #define RETRY_FIRST_MS 1000u
-#define RETRY_MAX_MS 60000u
+/* An API that was away for long is caught up with within half a minute. */
+#define RETRY_MAX_MS 20000u
 
 enum wish { NOTHING, PUBLISHED, WITHDRAWN };
 
@@ -151,6 +152,7 @@ static void on_done(struct burrow_registry_op *name, int32_t result, const char 
         return;
     }
     struct client_record *record = NULL;
+    bool again = false; /* the same failure as before: said once is enough */
     if (owner == registrar) {
         ticket_retire(registrar->listing);
         registrar->listing = NULL;
@@ -158,13 +160,15 @@ static void on_done(struct burrow_registry_op *name, int32_t result, const char 
         struct registration *r = owner;
         must_be(r, REGISTRATION_MAGIC);
         record = r->record;
+        again = r->failures > 0 && result == r->result;
         ticket_retire(r->ticket);
         r->ticket = NULL;
         r->result = result;
         loop_task_schedule(registrar->server->loop, &r->task);
     }
     if (result < 0)
-        log_at(log, BURROW_LOG_WARN, "registry_failed", burrow_str("plugin", registrar->name),
+        log_at(log, again ? BURROW_LOG_DEBUG : BURROW_LOG_WARN, "registry_failed",
+               burrow_str("plugin", registrar->name),
                burrow_str("client", record != NULL ? record->id : ""),
                burrow_str("reason", reason != NULL ? reason : ""));
 }
@@ -295,11 +299,11 @@ int registrars_create(struct server *server)
     return BURROW_OK;
 }
 
-void registrars_start(struct server *server)
+void registrars_list(struct server *server)
 {
     for (size_t i = 0; i < server->registrar_count; i++) {
         struct registrar *registrar = &server->registrars[i];
-        if (registrar->ops->list == NULL)
+        if (registrar->ops->list == NULL || registrar->listing != NULL)
             continue;
         registrar->listing = ticket_issue(registrar->tickets, registrar);
         if (registrar->listing != NULL)

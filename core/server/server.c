@@ -12,6 +12,7 @@ static void on_sweep(void *arg)
     struct server *server = arg;
     must_be(server, SERVER_MAGIC);
     clients_sweep(server, loop_now_ms(server->loop));
+    registrars_list(server);
     loop_timer_set(server->sweep_timer, (uint64_t)server->options->sweep_interval);
 }
 
@@ -120,7 +121,7 @@ int server_start(struct server *server, struct error *err)
         return rc;
     server->started = true;
     loop_timer_set(server->sweep_timer, (uint64_t)server->options->sweep_interval);
-    registrars_start(server);
+    registrars_list(server);
     return BURROW_OK;
 }
 

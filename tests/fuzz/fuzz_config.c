@@ -72,7 +72,7 @@ static void read_config(const struct config_sources *sources)
         must(err.code < 0 && err.text[0] != '\0');
         return;
     }
-    if (known_choose(config, "server", BURROW_KIND_AUTH, chosen, &n, &err) == 0)
+    if (known_choose(config, "/", "server", BURROW_KIND_AUTH, chosen, &n, &err) == 0)
         must(n == 1);
     if (config_parse(config, groups, 3, &others, values, &err) == 0) {
         for (size_t i = 0; i < 3; i++)

@@ -19,7 +19,7 @@ static int choose(struct fixture *f, const char *command, uint32_t kind, struct 
 {
     memset(ret, 0, sizeof *ret);
     assert_int_equal(read_first(f), 0);
-    return known_choose(f->config, command, kind, ret->names, &ret->n, &f->err);
+    return known_choose(f->config, "/", command, kind, ret->names, &ret->n, &f->err);
 }
 
 static void the_server_speaks_websocket(void **state)

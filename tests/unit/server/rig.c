@@ -80,6 +80,8 @@ static void registry_withdraw(void *self, struct burrow_registry_op *op, const c
 {
     struct registry *r = self;
     r->withdrawn++;
+    if (r->listed != NULL && strcmp(r->listed, client_id) == 0)
+        r->listed = NULL;
     snprintf(r->client, sizeof r->client, "%s", client_id);
     registry_answer(r, op);
 }

@@ -101,6 +101,19 @@ static void what_an_earlier_life_left_is_withdrawn_by_the_sweep(void **state)
     assert_null(clients_find(rig->server, "old"));
 }
 
+static void what_a_replica_left_is_found_by_a_later_sweep(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    fake_loop_advance(rig->loop, 120000);
+    rig->registry.listed = "orphan";
+    fake_loop_advance(rig->loop, 61000);
+    assert_non_null(clients_find(rig->server, "orphan"));
+    fake_loop_advance(rig->loop, 660000);
+    assert_string_equal(rig->registry.client, "orphan");
+    assert_null(clients_find(rig->server, "orphan"));
+}
+
 static void a_second_done_is_ignored(void **state)
 {
     struct rig *rig = *state;
@@ -132,6 +145,7 @@ int main(void)
         TEST(who_is_gone_for_long_is_withdrawn_and_then_forgotten),
         TEST(who_comes_back_during_the_withdrawal_is_published_again),
         TEST(what_an_earlier_life_left_is_withdrawn_by_the_sweep),
+        TEST(what_a_replica_left_is_found_by_a_later_sweep),
         TEST(a_second_done_is_ignored),
         TEST(stop_cancels_what_is_under_way),
     };

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Building and reading the objects; see objects.h. */
+#include "objects.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *string_at(const json_t *object, const char *outer, const char *inner,
+                             const char *name)
+{
+    const json_t *member = json_object_get(json_object_get(object, outer), inner);
+    const char *text = json_string_value(json_object_get(member, name));
+    return text != NULL ? text : "";
+}
+
+bool is_ours(const json_t *service)
+{
+    return strcmp(string_at(service, "metadata", "labels", LABEL_MANAGED_BY), "burrow") == 0;
+}
+
+bool client_of(const json_t *service, char buf[129])
+{
+    const char *id = string_at(service, "metadata", "annotations", LABEL_CLIENT);
+    if (*id == '\0')
+        id = string_at(service, "metadata", "labels", LABEL_CLIENT);
+    if (*id == '\0' || strlen(id) > 128)
+        return false;
+    snprintf(buf, 129, "%s", id);
+    return true;
+}
+
+const char *holder_of(const json_t *service)
+{
+    return string_at(service, "metadata", "annotations", ANNOTATION_HOLDER);
+}
+
+json_t *selector_from(const char *text)
+{
+    json_t *selector = json_object();
+    while (selector != NULL && *text != '\0') {
+        size_t n = strcspn(text, ",");
+        const char *equals = memchr(text, '=', n);
+        char key[320], value[64];
+        if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof key ||
+            n - (size_t)(equals - text) - 1 >= sizeof value) {
+            json_decref(selector);
+            return NULL;
+        }
+        snprintf(key, sizeof key, "%.*s", (int)(equals - text), text);
+        snprintf(value, sizeof value, "%.*s", (int)(n - (size_t)(equals - text) - 1), equals + 1);
+        if (*value != '\0' && !is_label_value(value)) {
+            json_decref(selector);
+            return NULL;
+        }
+        json_object_set_new(selector, key, json_string(value));
+        text += n;
+        text += *text == ',';
+    }
+    if (json_object_size(selector) > 0)
+        return selector;
+    json_decref(selector);
+    return NULL;
+}
+
+/* The port of the target, unless another service of the client has it already: then the bridge's.
+ */
+static uint16_t free_port(const struct wanted *w, const struct burrow_published_service *s)
+{
+    uint16_t port = target_port(s->target);
+    for (size_t i = 0; i < w->port_count; i++)
+        if (w->ports[i].port == port)
+            return s->bridge_port;
+    return port;
+}
+
+void wanted_from(struct wanted *w, const struct burrow_publication *publication)
+{
+    memset(w, 0, sizeof *w);
+    snprintf(w->client_id, sizeof w->client_id, "%s", publication->client_id);
+    service_name(w->client_id, w->name);
+    for (size_t i = 0; i < publication->service_count && i < sizeof w->ports / sizeof *w->ports;
+         i++) {
+        const struct burrow_published_service *s = &publication->services[i];
+        if (i == 0)
+            snprintf(w->target, sizeof w->target, "%s", s->target);
+        struct port *p = &w->ports[w->port_count];
+        p->port = free_port(w, s);
+        p->bridge_port = s->bridge_port;
+        port_name(s->name, s->bridge_port, p->name);
+        w->port_count++;
+    }
+}
+
+/* The member, made as an empty object when it is not there. Borrowed. */
+static json_t *member(json_t *object, const char *name)
+{
+    json_t *inner = json_object_get(object, name);
+    if (!json_is_object(inner)) {
+        json_object_set_new(object, name, json_object());
+        inner = json_object_get(object, name);
+    }
+    return inner;
+}
+
+static void set_labels(json_t *metadata, const struct wanted *w)
+{
+    char hash[HASH_ROOM];
+    json_t *labels = member(metadata, "labels");
+    bool fits = is_label_value(w->client_id);
+    json_object_set_new(labels, LABEL_MANAGED_BY, json_string("burrow"));
+    json_object_set_new(labels, LABEL_CLIENT,
+                        json_string(fits ? w->client_id : client_hash(w->client_id, hash)));
+    if (!fits)
+        json_object_set_new(member(metadata, "annotations"), LABEL_CLIENT,
+                            json_string(w->client_id));
+}
+
+static void set_owner(json_t *metadata, const json_t *owner)
+{
+    if (owner != NULL) {
+        json_t *owners = json_array();
+        json_array_append_new(owners, json_deep_copy(owner));
+        json_object_set_new(metadata, "ownerReferences", owners);
+    }
+}
+
+static json_t *skeleton(const json_t *existing, const char *version, const char *kind,
+                        const char *name)
+{
+    json_t *object = existing != NULL ? json_deep_copy(existing) : json_object();
+    json_object_set_new(object, "apiVersion", json_string(version));
+    json_object_set_new(object, "kind", json_string(kind));
+    json_object_set_new(member(object, "metadata"), "name", json_string(name));
+    return object;
+}
+
+json_t *service_object(const struct wanted *w, const json_t *existing, const json_t *selector,
+                       const struct holder *holder)
+{
+    json_t *service = skeleton(existing, "v1", "Service", w->name);
+    json_t *metadata = member(service, "metadata"), *spec = member(service, "spec");
+    set_labels(metadata, w);
+    json_t *annotations = member(metadata, "annotations");
+    json_object_set_new(annotations, ANNOTATION_TARGET, json_string(w->target));
+    if (holder->pod[0] != '\0')
+        json_object_set_new(annotations, ANNOTATION_HOLDER, json_string(holder->pod));
+    set_owner(metadata, holder->owner);
+
+    json_t *ports = json_array();
+    for (size_t i = 0; i < w->port_count; i++)
+        json_array_append_new(ports, json_pack("{s:s, s:s, s:i, s:i}", "name", w->ports[i].name,
+                                               "protocol", "TCP", "port", (int)w->ports[i].port,
+                                               "targetPort", (int)w->ports[i].bridge_port));
+    json_object_set_new(spec, "ports", ports);
+    if (existing == NULL)
+        json_object_set_new(spec, "type", json_string("ClusterIP"));
+    if (selector != NULL)
+        json_object_set_new(spec, "selector", json_deep_copy(selector));
+    else
+        json_object_del(spec, "selector");
+    return service;
+}
+
+json_t *slice_object(const struct wanted *w, const json_t *existing, const json_t *service,
+                     const struct holder *holder)
+{
+    json_t *slice = skeleton(existing, "discovery.k8s.io/v1", "EndpointSlice", w->name);
+    json_t *metadata = member(slice, "metadata"), *labels = member(metadata, "labels");
+    set_labels(metadata, w);
+    json_object_set_new(labels, "kubernetes.io/service-name", json_string(w->name));
+    json_object_set_new(labels, "endpointslice.kubernetes.io/managed-by",
+                        json_string("burrow.dev"));
+    const char *uid =
+        json_string_value(json_object_get(json_object_get(service, "metadata"), "uid"));
+    json_t *owner = json_pack("{s:s, s:s, s:s, s:s}", "apiVersion", "v1", "kind", "Service", "name",
+                              w->name, "uid", uid != NULL ? uid : "");
+    if (uid != NULL)
+        set_owner(metadata, owner);
+    json_decref(owner);
+
+    json_object_set_new(slice, "addressType",
+                        json_string(strchr(holder->address, ':') != NULL ? "IPv6" : "IPv4"));
+    json_object_set_new(slice, "endpoints",
+                        json_pack("[{s:[s], s:{s:b}, s:{s:s, s:s}}]", "addresses", holder->address,
+                                  "conditions", "ready", 1, "targetRef", "kind", "Pod", "name",
+                                  holder->pod));
+    json_t *ports = json_array();
+    for (size_t i = 0; i < w->port_count; i++)
+        json_array_append_new(ports,
+                              json_pack("{s:s, s:s, s:i}", "name", w->ports[i].name, "protocol",
+                                        "TCP", "port", (int)w->ports[i].bridge_port));
+    json_object_set_new(slice, "ports", ports);
+    return slice;
+}
+
+json_t *event_object(const json_t *about, const char *name_space, const char *reason,
+                     const char *message, const char *time)
+{
+    json_t *involved = json_deep_copy(about);
+    json_object_set_new(involved, "namespace", json_string(name_space));
+    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:s, s:s, s:s, s:{s:s}, s:s, s:s, s:i}",
+                     "apiVersion", "v1", "kind", "Event", "metadata", "generateName", "burrow-",
+                     "namespace", name_space, "involvedObject", involved, "type", "Warning",
+                     "reason", reason, "message", message, "source", "component", "burrow",
+                     "firstTimestamp", time, "lastTimestamp", time, "count", 1);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of registry-kubernetes share: registry_kubernetes.c is the plugin, identity.c
+ * finds out which pod and Deployment this server is, operation.c does the core's operations. */
+#ifndef REGISTRY_KUBERNETES_REGISTRY_H
+#define REGISTRY_KUBERNETES_REGISTRY_H
+
+#include "kubernetes/client.h"
+#include "must.h"
+#include "objects.h"
+
+#include <burrow/plugin.h>
+#include <sys/queue.h>
+
+#define REGISTRY_MAGIC 0x4752424bu /* "KBRG" in memory order */
+
+/* Numbers of the plugin's metrics. */
+enum { METRIC_WRITES, METRIC_FAILURES, METRIC_FOREIGN };
+
+struct settings {
+    const char *enable;     /* auto, true, false */
+    const char *name_space; /* NULL: that of the pod or context */
+    const char *selector, *kubeconfig, *context, *endpoints;
+    uint8_t allow_exec;
+};
+
+struct operation;
+LIST_HEAD(operation_list, operation);
+
+struct registry {
+    uint32_t magic;
+    const struct burrow_host *host;
+    const struct burrow_registry_host *core;
+    const struct settings *settings;
+    bool enabled; /* else every operation is done at once */
+    struct kube_config config;
+    struct kube_client *client;
+    const char *name_space;
+    json_t *selector;
+
+    struct kube_call *identifying; /* a call of identity.c is under way */
+    bool identified;               /* operations may begin */
+    struct holder holder;
+    json_t *owner; /* what holder.owner points to: the Deployment */
+    json_t *about; /* where events show: the Deployment or the pod; NULL: nowhere */
+    bool slices;   /* EndpointSlices of our own; else the Service has the selector */
+    bool said_events;
+
+    struct operation_list operations;
+};
+
+/* identity.c: finds holder, owner and slices out, as far as the Role allows, then begins what
+ * waits. */
+void identify(struct registry *r);
+void identity_cancel(struct registry *r);
+
+/* operation.c */
+enum verb { PUBLISH, WITHDRAW, LIST };
+/* publication: with PUBLISH; client_id: with WITHDRAW. */
+void operation_begin(struct registry *r, enum verb verb, struct burrow_registry_op *op,
+                     const struct burrow_publication *publication, const char *client_id);
+void operation_cancel(struct registry *r, const struct burrow_registry_op *op);
+void operations_go(struct registry *r); /* those that waited for the identity */
+void operations_drop(struct registry *r);
+
+/* registry_kubernetes.c: an Event that says why, where the Role allows it. */
+void tell_event(struct registry *r, const char *reason, const char *message);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What client.c and watch.c share: one request to the API with its credentials. */
+#ifndef KUBERNETES_TRANSFER_H
+#define KUBERNETES_TRANSFER_H
+
+#include "kubernetes/client.h"
+
+struct kube_transfer {
+    const char *method, *path, *body, *type;
+    uint32_t total_ms, idle_ms; /* 0: no limit */
+    http_head_fn *head;
+    http_data_fn *data; /* NULL: the body is kept whole */
+    http_done_fn *done;
+    void *arg;
+};
+
+/* As http_start; why says what went wrong (a token file that cannot be read). */
+int kube_transfer(struct kube_client *client, const struct kube_transfer *transfer,
+                  struct http_request **ret, char why[FILE_WHY]);
+const struct burrow_host *kube_client_host(const struct kube_client *client);
+uint32_t kube_jitter(uint32_t limit_ms);
+/* "the API answered 403: services is forbidden …" */
+void kube_error_text(char *buf, size_t size, int status, const json_t *body);
+
+#endif
