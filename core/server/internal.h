@@ -268,7 +268,7 @@ void ports_release(struct server *server, uint16_t port);
 int registrars_create(struct server *server);
 /* Asks what is published: by an earlier life of this server, or by a replica that is gone. */
 void registrars_list(struct server *server);
-void registrars_stop(struct server *server);  /* cancels what is under way */
+void registrars_stop(struct server *server); /* cancels what is under way */
 void registrars_destroy(struct server *server);
 int registrations_create(struct client_record *record);
 void registrations_destroy(struct client_record *record);
