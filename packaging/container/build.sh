@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds the container image of server and client from the Debian packages.
+#
+#   packaging/container/build.sh FOLDER_OF_DEBS OUTPUT.tar      (an OCI archive; needs buildah)
+#
+# The image has the program, all plugins, the libraries that they need, certificates of authorities, and
+# nothing else: no shell, no package manager. It runs as UID 65534 on a read-only root.
+set -euo pipefail
+debs=$(cd "$1" && pwd)
+output=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
+top=$(cd "$(dirname "$0")/../.." && pwd)
+version=$(sed -n 's/^project(burrow VERSION \([0-9.]*\).*/\1/p' "$top/CMakeLists.txt")
+epoch=$(git -C "$top" log -1 --format=%ct)
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for name in burrow burrow-plugin-jwks burrow-plugin-kubernetes; do
+    dpkg-deb -x "$debs/${name}_${version}-1_$(dpkg --print-architecture).deb" "$work/installed"
+done
+
+root=$work/root
+mkdir -p "$root"/{etc/ssl/certs,etc/burrow,usr/bin,tmp}
+cp "$work/installed/usr/bin/burrow" "$root/usr/bin/"
+plugins=$(cd "$work/installed" && echo usr/lib/*/burrow/plugins)
+mkdir -p "$root/$plugins"
+cp "$work/installed/$plugins"/*.so "$root/$plugins/"
+chmod -R go-w "$root/$plugins"
+cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+echo 'nobody:x:65534:65534:nobody:/:/usr/sbin/nologin' >"$root/etc/passwd"
+echo 'nogroup:x:65534:' >"$root/etc/group"
+echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
+
+# Every library that is needed, by the paths under which the loader finds it; libwebsockets opens its
+# plugin for libev by itself.
+evlib=$(find /usr/lib -name 'libwebsockets-evlib_ev.so' | head -1)
+mkdir -p "$root$(dirname "$evlib")"
+cp -L "$evlib" "$root$evlib"
+ldd "$root/usr/bin/burrow" "$root/$plugins"/*.so "$evlib" | awk '/=> \// { print $3 } /^\t\/lib/ { print $1 }' | sort -u |
+    while read -r library; do
+        mkdir -p "$root$(dirname "$library")"
+        cp -L "$library" "$root$library"
+    done
+# OpenSSL's configuration is looked for at a fixed place; an empty one is what it does without.
+mkdir -p "$root/usr/lib/ssl"
+ln -s /etc/ssl/certs "$root/usr/lib/ssl/certs"
+
+image() { buildah --storage-driver vfs --root "$work/storage" --runroot "$work/run" "$@"; }
+container=$(image from scratch)
+image copy --quiet "$container" "$root" / >/dev/null
+image config --user 65534:65534 --entrypoint '["/usr/bin/burrow"]' --cmd server --workingdir / \
+    --label "org.opencontainers.image.title=burrow" --label "org.opencontainers.image.version=$version" \
+    --label "org.opencontainers.image.licenses=Apache-2.0" --port 8080/tcp "$container"
+image commit --quiet --timestamp "$epoch" --format oci "$container" "localhost/burrow:$version" >/dev/null
+rm -f "$output"
+image push --quiet "localhost/burrow:$version" "oci-archive:$output:localhost/burrow:$version"
+echo "$output: localhost/burrow:$version"
