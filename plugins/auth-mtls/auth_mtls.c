@@ -7,10 +7,10 @@
 #include "certificate.h"
 #include "must.h"
 #include "tls_option_rows.h"
+#include "utc.h"
 
 #include <burrow/auth.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define AUTH_MTLS_MAGIC 0x544d4d41u /* "AMMT" in memory order */
 
@@ -101,13 +101,6 @@ static void bind_host(void *self, const struct burrow_auth_host *host)
     from_self(self)->auth = host;
 }
 
-static int64_t unix_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void deny(struct burrow_verdict *verdict, uint32_t code, const char *reason)
 {
     verdict->result = BURROW_AUTH_DENY;
@@ -127,7 +120,7 @@ static void judge(const struct auth_mtls *a, const struct burrow_credential *cre
         deny(verdict, BURROW_CODE_INVALID_TOKEN, reason);
         return;
     }
-    int64_t now = unix_ms();
+    int64_t now = utc_now_ms();
     if (now >= name->not_after_ms) {
         deny(verdict, BURROW_CODE_TOKEN_EXPIRED, "the certificate has expired");
     } else if (now < name->not_before_ms) {

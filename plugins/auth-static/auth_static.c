@@ -8,11 +8,11 @@
  */
 #include "must.h"
 #include "token_list.h"
+#include "utc.h"
 
 #include <burrow/auth.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define AUTH_STATIC_MAGIC 0x54534d41u /* "AMST" in memory order */
 #define OPTION "--auth-static-file (BURROW_AUTH_STATIC_FILE)"
@@ -189,13 +189,6 @@ static void bind_host(void *self, const struct burrow_auth_host *host)
     from_self(self)->auth = host;
 }
 
-static int64_t unix_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Not a token of ours: another plugin may know it. What is said counts if none does. */
 static void abstain(struct burrow_verdict *verdict, uint32_t code, const char *reason)
 {
@@ -206,7 +199,7 @@ static void abstain(struct burrow_verdict *verdict, uint32_t code, const char *r
 
 static void judge(const struct token_entry *entry, struct burrow_verdict *verdict)
 {
-    if (entry->expires_ms != 0 && entry->expires_ms <= unix_ms()) {
+    if (entry->expires_ms != 0 && entry->expires_ms <= utc_now_ms()) {
         verdict->result = BURROW_AUTH_DENY;
         verdict->code = BURROW_CODE_TOKEN_EXPIRED;
         verdict->reason = "the file says that the token has expired";

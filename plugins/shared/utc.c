@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads moments in UTC, see utc.h. */
+/* Moments in UTC, see utc.h. */
 #include "utc.h"
 
 #include <string.h>
@@ -18,4 +18,11 @@ bool utc_parse(const char *text, int64_t *ret_s)
         return false;
     *ret_s = (int64_t)at;
     return true;
+}
+
+int64_t utc_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
