@@ -16,7 +16,7 @@ DEPS = gcc g++ cmake ninja-build pkg-config libev-dev libwebsockets-dev libwebso
 DEPS_TEST = python3-pytest python3-websockets python3-cryptography clang-format postgresql postgresql-client \
 	redis-server redis-tools nginx-light tinyproxy-bin netcat-openbsd iproute2
 DEPS_BENCH = socat
-DEPS_CHECK = clang clang-format libclang-rt-14-dev
+DEPS_CHECK = clang clang-format libclang-rt-14-dev gcovr
 
 ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 

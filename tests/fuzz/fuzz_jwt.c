@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzzes the JWT gate in three ways, chosen by the first byte: the input as a whole token
+ * Fuzzes the JWT gate in five ways, chosen by the first byte: the input as a whole token
  * ('T'); as header and payload, divided by the first line end, which are then properly
- * encoded and signed, so that the claims are reached ('S'); and as a payload under a good
- * header ('C'). Nothing is accepted that breaks the gate's promises, and what the fuzzer
- * wrote as a token is never accepted at all, for it does not know the secret.
+ * encoded and signed, so that the claims are reached ('S'); as a payload under a good header
+ * ('C'); as a JWKS document ('J') and as PEM ('P') with keys. Nothing is accepted that breaks the
+ * gate's promises, and what the fuzzer wrote as a token is never accepted at all, for it does not
+ * know the secret.
  */
 #include "jwt/parts.h"
 #include "jwt/sign.h"
@@ -64,6 +65,26 @@ static int ask(const char *token, size_t len, struct burrow_secret secret)
     return accepted;
 }
 
+/* What was read as keys is whole, and a bad text is told in a line of ASCII. */
+static void read_keys(char form, const char *text, size_t len)
+{
+    struct jwt_keys keys;
+    struct jwt_refusal why = {.code = 0};
+    int r = form == 'J' ? jwt_keys_from_jwks(text, len, NULL, NULL, &keys, &why)
+                        : jwt_keys_from_pem(text, len, &keys, &why);
+    if (r == BURROW_EINVAL) {
+        demand(why.code == BURROW_CODE_VERIFIER_CONFIG && why.text[0]);
+        for (size_t i = 0; why.text[i]; i++)
+            demand(why.text[i] >= 0x20 && why.text[i] < 0x7f);
+    }
+    if (r != BURROW_OK)
+        return;
+    demand(keys.count >= 1 && keys.count <= JWT_MAX_KEYS);
+    for (size_t i = 0; i < keys.count; i++)
+        demand(keys.items[i].pkey && keys.items[i].kind != JWT_KEY_SECRET);
+    jwt_keys_finish(&keys);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char good_header[] = "{\"alg\":\"HS256\"}";
@@ -75,6 +96,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t len = size - 1;
     if (data[0] == 'T') {
         demand(!ask(text, len, secret));
+        return 0;
+    }
+    if (data[0] == 'J' || data[0] == 'P') {
+        read_keys((char)data[0], text, len);
         return 0;
     }
     const char *header = good_header;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the fuzzers with clang and runs each for so many seconds, two at a time, from the
 # seeds in tests/fuzz/corpus/NAME. Fails on any finding, whose input it keeps and names.
-#   tests/fuzz/run.sh SECONDS [NAME…]      NAME: frame, control … (default: all)
+#   tests/fuzz/run.sh SECONDS [NAME[=SECONDS]…]   NAME: frame, control …; all that are not
+#                                                 named run too when each named one has SECONDS
 #   BUILD=FOLDER                           where to build (default build/fuzz)
 # What was found new stays in FOLDER/fuzz/NAME/corpus and is used again by the next run.
 set -euo pipefail
@@ -24,8 +25,22 @@ for recipe in tests/fuzz/fuzz_*.cmake; do
     name=${recipe##*/fuzz_}
     all+=("${name%.cmake}")
 done
-names=("$@")
-[ $# -gt 0 ] || names=("${all[@]}")
+declare -A time_of=()
+names=()
+for item in "$@"; do
+    name=${item%%=*}
+    if [ "$item" != "$name" ]; then
+        [[ ${item#*=} =~ ^[1-9][0-9]{0,5}$ ]] || usage
+        time_of[$name]=${item#*=}
+    fi
+    names+=("$name")
+done
+# Those with a time of their own come first: two at a time, the others fill the second place.
+if [ ${#time_of[@]} -eq ${#names[@]} ]; then
+    for name in "${all[@]}"; do
+        [ -n "${time_of[$name]:-}" ] || names+=("$name")
+    done
+fi
 for name in "${names[@]}"; do
     [ -f "tests/fuzz/fuzz_$name.cmake" ] || {
         echo "no fuzzer '$name'; there are: ${all[*]}" >&2
@@ -40,6 +55,7 @@ cmake --build "$build" -j "$(nproc)" --target "${names[@]/#/fuzz_}"
 # Runs one fuzzer; its last words go to its log.
 run_one() {
     local name=$1 work="$build/fuzz/$1" seeds="tests/fuzz/corpus/$1" program code=0
+    local seconds=${time_of[$1]:-$seconds}
     program=$(find "$build" -type f -name "fuzz_$name" -perm -u+x -print -quit)
     mkdir -p "$work/corpus" "$work/findings"
     local corpora=("$work/corpus")
@@ -60,14 +76,16 @@ run_one() {
 }
 
 failed=0
-for ((i = 0; i < ${#names[@]}; i += 2)); do
-    pids=()
-    for name in "${names[@]:i:2}"; do
-        run_one "$name" &
-        pids+=($!)
-    done
-    for pid in "${pids[@]}"; do
-        wait "$pid" || failed=1
-    done
+running=0
+for name in "${names[@]}"; do
+    if [ "$running" -eq 2 ]; then
+        wait -n || failed=1
+        running=$((running - 1))
+    fi
+    run_one "$name" &
+    running=$((running + 1))
+done
+for ((; running > 0; running--)); do
+    wait -n || failed=1
 done
 exit "$failed"

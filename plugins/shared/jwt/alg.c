@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The algorithms that tokens may be signed with, as a table. */
 #include "jwt/key.h"
+#include "jwt/parts.h"
 
+#include <openssl/core_names.h>
 #include <string.h>
 
 static const struct jwt_alg algorithms[] = {
@@ -27,4 +29,18 @@ const char *jwt_key_kind_name(uint32_t kind)
     static const char *const names[] = {"a shared secret", "an RSA key",  "a P-256 key",
                                         "a P-384 key",     "a P-521 key", "an Ed25519 key"};
     return kind < sizeof names / sizeof names[0] ? names[kind] : "a key of another kind";
+}
+
+const OSSL_PARAM *jwt_padding(const struct jwt_alg *alg, struct jwt_padding *room)
+{
+    if (!alg->pss)
+        return NULL;
+    strcpy(room->mode, "pss");
+    strcpy(room->salt, "digest");
+    room->params[0] =
+        OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_PAD_MODE, room->mode, 0);
+    room->params[1] =
+        OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_PSS_SALTLEN, room->salt, 0);
+    room->params[2] = OSSL_PARAM_construct_end();
+    return room->params;
 }

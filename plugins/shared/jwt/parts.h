@@ -6,6 +6,7 @@
 #include "jwt/jwt.h"
 
 #include <jansson.h>
+#include <openssl/params.h>
 
 /* Room for a value in a refusal's text. */
 #define JWT_SHOWN 64
@@ -34,6 +35,14 @@ int jwt_check_claims(const json_t *claims, const struct jwt_rules *rules, int64_
 /* Fills *why for a key that cannot be used, and returns BURROW_EINVAL. */
 __attribute__((format(printf, 2, 3))) int jwt_bad_key(struct jwt_refusal *why, const char *fmt,
                                                       ...);
+
+/* OpenSSL's parameters of PS*: the salt is as long as the hash (RFC 7518, 3.5). NULL for other
+ * algorithms. The result points into room. */
+struct jwt_padding {
+    char mode[8], salt[8];
+    OSSL_PARAM params[3];
+};
+const OSSL_PARAM *jwt_padding(const struct jwt_alg *alg, struct jwt_padding *room);
 
 /* Whether 32 bytes are a sound Ed25519 public key: a point, and not of small order. */
 int jwt_check_ed25519(const uint8_t key[32], struct jwt_refusal *why);

@@ -8,7 +8,6 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/rsa.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,14 +31,12 @@ int jwt_sign_key(const void *key, const struct jwt_alg *alg, const uint8_t *text
     const struct jwt_key *signer = key;
     uint8_t made[JWT_MAX_SIGNATURE];
     size_t len = sizeof made;
-    EVP_PKEY_CTX *pctx = NULL; /* ctx owns it */
+    struct jwt_padding padding;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool done =
-        ctx && EVP_DigestSignInit_ex(ctx, &pctx, alg->digest, NULL, NULL, signer->pkey, NULL) == 1;
-    if (done && alg->pss)
-        done = EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
-               EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;
-    done = done && EVP_DigestSign(ctx, made, &len, text, text_len) == 1;
+    bool done = ctx &&
+                EVP_DigestSignInit_ex(ctx, NULL, alg->digest, NULL, NULL, signer->pkey,
+                                      jwt_padding(alg, &padding)) == 1 &&
+                EVP_DigestSign(ctx, made, &len, text, text_len) == 1;
     EVP_MD_CTX_free(ctx);
     ERR_clear_error();
     if (!done)

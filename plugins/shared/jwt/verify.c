@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The check of a signature with public keys: which of a set may be tried, and the trying. */
 #include "jwt/key.h"
+#include "jwt/parts.h"
 
 #include <openssl/err.h>
-#include <openssl/rsa.h>
 #include <string.h>
 
 #define COORDINATE_MAX 66u                     /* bytes of r or s, for P-521 */
@@ -53,14 +53,10 @@ static int try_key(const struct jwt_key *key, const struct jwt_signed *token)
         signature = der;
     }
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    EVP_PKEY_CTX *pctx = NULL; /* ctx owns it */
-    bool ready =
-        ctx && EVP_DigestVerifyInit_ex(ctx, &pctx, alg->digest, NULL, NULL, key->pkey, NULL) == 1;
-    if (ready && alg->pss)
-        ready = EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
-                EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+    struct jwt_padding padding;
     int r = BURROW_EIO;
-    if (ready)
+    if (ctx && EVP_DigestVerifyInit_ex(ctx, NULL, alg->digest, NULL, NULL, key->pkey,
+                                       jwt_padding(alg, &padding)) == 1)
         r = EVP_DigestVerify(ctx, signature, len, token->text, token->text_len) == 1
                 ? BURROW_OK
                 : BURROW_EDENIED;
@@ -99,7 +95,8 @@ int jwt_verify_keys(const void *key, const struct jwt_signed *token, struct jwt_
     for (size_t i = 0; i < keys->count && r != BURROW_OK; i++)
         if (may_verify(&keys->items[i], token)) {
             int one = try_key(&keys->items[i], token);
-            r = r == BURROW_EIO && one == BURROW_EDENIED ? r : one;
+            if (one != BURROW_EDENIED)
+                r = one;
         }
     ERR_clear_error();
     if (r == BURROW_EDENIED)

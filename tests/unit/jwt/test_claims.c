@@ -218,6 +218,40 @@ static void claims_that_the_gate_does_not_know_are_ignored(void **state)
     accepts_claims(GOOD_CLAIMS ",\"jti\":\"x\",\"scope\":[1,2,{}],\"admin\":true}");
 }
 
+static void grants_are_an_object_of_at_most_4096_bytes(void **state)
+{
+    (void)state;
+    struct jwt_rules rules = plain_rules();
+    rules.grants = "burrow";
+    struct jwt_identity who;
+    struct jwt_refusal why;
+    char *token = claims_token(GOOD_CLAIMS ",\"burrow\": {\"streams\" : 3}}");
+    assert_int_equal(ask(token, &rules, &who, &why), BURROW_OK);
+    assert_string_equal(who.grants, "{\"streams\":3}");
+    rules.grants = NULL; /* nobody asks for them */
+    assert_int_equal(ask(token, &rules, &who, &why), BURROW_OK);
+    assert_string_equal(who.grants, "");
+    free(token);
+    rules.grants = "burrow";
+    static const char *const bad[] = {"null", "[]", "\"x\"", "true"};
+    for (size_t i = 0; i < 4; i++) {
+        char claims[128];
+        snprintf(claims, sizeof claims, GOOD_CLAIMS ",\"burrow\":%s}", bad[i]);
+        refuses(claims_token(claims), &rules, BURROW_CODE_INVALID_TOKEN,
+                "burrow, the claim of grants, is no object");
+    }
+    static char claims[JWT_MAX_GRANTS + 200];
+    for (size_t len = JWT_MAX_GRANTS; len <= JWT_MAX_GRANTS + 1; len++) {
+        int n = snprintf(claims, sizeof claims, GOOD_CLAIMS ",\"burrow\":{\"x\":\"");
+        memset(claims + n, 'y', len - 8); /* {"x":"…"} has 8 bytes besides */
+        strcpy(claims + n + len - 8, "\"}}");
+        if (len == JWT_MAX_GRANTS)
+            accepts(claims_token(claims), &rules);
+        else
+            refuses(claims_token(claims), &rules, BURROW_CODE_INVALID_TOKEN, "more than 4096");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +272,7 @@ int main(void)
         cmocka_unit_test(an_audience_nobody_asked_for_is_only_looked_at),
         cmocka_unit_test(what_time_cannot_mend_is_told_before_the_times),
         cmocka_unit_test(claims_that_the_gate_does_not_know_are_ignored),
+        cmocka_unit_test(grants_are_an_object_of_at_most_4096_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
