@@ -79,6 +79,7 @@ e2e: deps-test build-all ## build and run the end-to-end tests
 .PHONY: bench
 bench: deps-bench build-all ## measure direct, socat, ws, wss and tls in one interleaved run
 	@$(PYTHON) tests/bench/bench.py --build $(BUILD) $(BENCH_ARGS)
+	@$(BUILD)/tests/bench/jwt-bench
 
 .PHONY: format clean
 format: deps-check ## lay out all C files by .clang-format
