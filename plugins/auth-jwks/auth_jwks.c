@@ -82,7 +82,8 @@ static int read_config(const struct burrow_host *host, const struct auth_jwks_co
                        struct jwks_place *ret_place, struct jwt_rules *ret_rules)
 {
     struct jwks_place place;
-    int r = jwt_rules_read(host, &config->jwt, "RS256", JWT_PUBLIC_ALGS, ret_rules);
+    struct jwt_rules rules;
+    int r = jwt_rules_read(host, &config->jwt, "RS256", JWT_PUBLIC_ALGS, &rules);
     if (r == BURROW_OK)
         r = jwks_place_read(host, config->url, config->allow_http != 0, &place);
     if (r == BURROW_OK)
@@ -93,6 +94,7 @@ static int read_config(const struct burrow_host *host, const struct auth_jwks_co
     place.refresh_ms = config->refresh_ms;
     place.keep_ms = config->keep_ms;
     *ret_place = place;
+    *ret_rules = rules;
     return BURROW_OK;
 }
 
