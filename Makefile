@@ -76,6 +76,10 @@ unit: deps-test build-all ## build and run the unit tests and the rules
 e2e: deps-test build-all ## build and run the end-to-end tests
 	BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e $(PYTEST_ARGS)
 
+.PHONY: verify
+verify: deps-test build-all ## run the long forms of tests: 1,000 streams under 100 reloads
+	BURROW_LONG=1 BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e/test_reload.py $(PYTEST_ARGS)
+
 .PHONY: bench
 bench: deps-bench build-all ## measure direct, socat, ws, wss and tls in one interleaved run
 	@$(PYTHON) tests/bench/bench.py --build $(BUILD) $(BENCH_ARGS)

@@ -49,6 +49,7 @@ static int create(struct runtime *rt, burrow_timer_fn *stopped, void *arg, void 
         .options = rt->options,
         .loop = rt->loop,
         .log = &rt->log,
+        .reloads = &rt->reloads,
         .instances = rt->instances,
         .instance_count = rt->plugin_count,
         .stopped = stopped,
@@ -73,6 +74,11 @@ static void stop(void *self, const char *signal_name)
     client_stop(self, signal_name);
 }
 
+static int reload(void *self, const void *options, struct error *err)
+{
+    return client_reload(self, options, err);
+}
+
 static void destroy(void *self)
 {
     client_destroy(self);
@@ -85,7 +91,7 @@ static void status(void *self, char *buf, size_t size)
 
 static int run_client(struct runtime *rt)
 {
-    static const struct service service = {create, start, stop, destroy, status, STOP_MS};
+    static const struct service service = {create, start, stop, reload, destroy, status, STOP_MS};
     return service_run(rt, &service);
 }
 

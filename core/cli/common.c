@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define S struct cli_common
+#define R BURROW_OPT_RELOADABLE
 
 /* clang-format off */
 const struct burrow_option cli_common_options[] = {
@@ -18,9 +19,9 @@ const struct burrow_option cli_common_options[] = {
         "options (\\, for a comma in a value)"),
     BURROW_OPTION_PATH(S, plugin_dir, "plugin-dir", NULL, "DIR", 0,
         "folder of the plugins; by default the one that belongs to the program"),
-    BURROW_OPTION_STRING(S, log_level, "log-level", "info", "LEVEL", 0, "debug|info|warn|error",
+    BURROW_OPTION_STRING(S, log_level, "log-level", "info", "LEVEL", R, "debug|info|warn|error",
         "the least level that is logged"),
-    BURROW_OPTION_STRING(S, log_format, "log-format", "logfmt", "FORMAT", 0, "logfmt|json",
+    BURROW_OPTION_STRING(S, log_format, "log-format", "logfmt", "FORMAT", R, "logfmt|json",
         "the form of a log line"),
     BURROW_OPTION_END,
 };
@@ -28,9 +29,9 @@ const struct burrow_option cli_common_options[] = {
 const struct burrow_option cli_basic_options[] = {
     BURROW_OPTION_PATH(S, plugin_dir, "plugin-dir", NULL, "DIR", 0,
         "folder of the plugins; by default the one that belongs to the program"),
-    BURROW_OPTION_STRING(S, log_level, "log-level", "info", "LEVEL", 0, "debug|info|warn|error",
+    BURROW_OPTION_STRING(S, log_level, "log-level", "info", "LEVEL", R, "debug|info|warn|error",
         "the least level that is logged"),
-    BURROW_OPTION_STRING(S, log_format, "log-format", "logfmt", "FORMAT", 0, "logfmt|json",
+    BURROW_OPTION_STRING(S, log_format, "log-format", "logfmt", "FORMAT", R, "logfmt|json",
         "the form of a log line"),
     BURROW_OPTION_END,
 };

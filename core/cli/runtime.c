@@ -6,26 +6,14 @@
 #include "cli/runtime.h"
 
 #include "base/object.h"
-#include "cli/cli.h"
+#include "cli/runtime_state.h"
 #include "config/known.h"
 
 #include <burrow/transport.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PLUGINS_MAX (CLI_GROUPS_MAX - 2)
 #define STOP_MS 5000
-
-struct runtime_state {
-    struct runtime rt;
-    struct config *config;
-    const struct cli_common *common;
-    struct plugin *plugins[PLUGINS_MAX];
-    const void *configs[PLUGINS_MAX]; /* of each plugin */
-    struct instance *instances[PLUGINS_MAX + 1];
-    size_t created, started, stopping;
-    char plugin_dir[CLI_PATH];
-};
 
 bool runtime_has(const struct runtime *rt, const char *plugin_name)
 {
@@ -103,50 +91,66 @@ static int open_plugin(struct runtime_state *s, const char *name, struct error *
     return 0;
 }
 
-static bool has_kind(const struct runtime_state *s, uint32_t kind)
+static int choose(const char *names[PLUGINS_MAX], size_t *n, const char *name, struct error *err)
 {
-    for (size_t i = 0; i < s->rt.plugin_count; i++)
-        if (plugin_descriptor(s->plugins[i])->kind == kind)
+    if (*n == PLUGINS_MAX)
+        return error_set(err, BURROW_EINVAL, "--plugin (BURROW_PLUGINS): too many plugins");
+    names[(*n)++] = name;
+    return 0;
+}
+
+static bool has_kind(const char *const *names, size_t n, uint32_t kind)
+{
+    for (size_t i = 0; i < n; i++)
+        if (known_kind(names[i]) == kind)
             return true;
     return false;
 }
 
-/* The plugins of the list, then, for each kind that it does not name, what follows from the
- * other options. */
-static int open_plugins(struct runtime_state *s, struct error *err)
+int runtime_choose(const struct config *config, const char *dir, const struct cli_command *command,
+                   const char *ret_names[PLUGINS_MAX], size_t *ret_n, struct error *err)
 {
     static const uint32_t kinds[] = {BURROW_KIND_TRANSPORT, BURROW_KIND_AUTH, BURROW_KIND_REGISTRY};
-    size_t n;
-    const struct config_plugin *listed = config_plugins(s->config, &n);
-    for (size_t i = 0; i < n; i++) {
+    size_t listed_count;
+    const struct config_plugin *listed = config_plugins(config, &listed_count);
+    *ret_n = 0;
+    for (size_t i = 0; i < listed_count; i++) {
         uint32_t kind = known_kind(listed[i].name);
         /* One file may serve the server and the client of a host. */
-        if (listed[i].from_file && kind != 0 && !uses_kind(s->rt.command, kind))
+        if (listed[i].from_file && kind != 0 && !uses_kind(command, kind))
             continue;
-        if (open_plugin(s, listed[i].name, err) != 0)
+        if (choose(ret_names, ret_n, listed[i].name, err) != 0)
             return err->code;
     }
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
         const char *names[KNOWN_CHOICE_MAX];
         size_t chosen = 0;
-        if (!uses_kind(s->rt.command, kinds[k]) || has_kind(s, kinds[k]))
+        if (!uses_kind(command, kinds[k]) || has_kind(ret_names, *ret_n, kinds[k]))
             continue;
-        if (known_choose(s->config, s->plugin_dir, s->rt.command->name, kinds[k], names, &chosen,
-                         err) != 0)
+        if (known_choose(config, dir, command->name, kinds[k], names, &chosen, err) != 0)
             return err->code;
         for (size_t i = 0; i < chosen; i++)
-            if (open_plugin(s, names[i], err) != 0)
+            if (choose(ret_names, ret_n, names[i], err) != 0)
                 return err->code;
     }
+    return 0;
+}
+
+static int open_plugins(struct runtime_state *s, struct error *err)
+{
+    const char *names[PLUGINS_MAX];
+    size_t n;
+    if (runtime_choose(s->config, s->plugin_dir, s->rt.command, names, &n, err) != 0)
+        return err->code;
+    for (size_t i = 0; i < n; i++)
+        if (open_plugin(s, names[i], err) != 0)
+            return err->code;
     return plugin_check_distinct(s->plugins, s->rt.plugin_count, err);
 }
 
-static int parse(struct runtime_state *s, struct error *err)
+size_t runtime_groups(const struct runtime_state *s, struct config_group groups[CLI_GROUPS_MAX])
 {
     const struct cli_command *command = s->rt.command;
-    struct config_group groups[PLUGINS_MAX + 2];
-    void *values[PLUGINS_MAX + 2];
-    struct cli_others room;
     size_t n = 0;
     groups[n++] =
         (struct config_group){command->name, NULL, false, command->options, command->options_size};
@@ -154,30 +158,47 @@ static int parse(struct runtime_state *s, struct error *err)
         (struct config_group){"common", NULL, false, cli_common_options, sizeof(struct cli_common)};
     for (size_t i = 0; i < s->rt.plugin_count; i++)
         groups[n++] = cli_plugin_group(s->plugins[i]);
+    return n;
+}
+
+int runtime_parse(struct runtime_state *s, struct error *err)
+{
+    const struct cli_command *command = s->rt.command;
+    struct config_group groups[CLI_GROUPS_MAX];
+    void *values[CLI_GROUPS_MAX];
+    struct cli_others room;
+    size_t n = runtime_groups(s, groups);
     if (config_parse(s->config, groups, n, cli_others(&room, command->name, command->kinds, false),
                      values, err) != 0)
         return err->code;
     s->rt.options = values[0];
     s->common = values[1];
-    for (size_t i = 0; i < s->rt.plugin_count; i++)
+    for (size_t i = 0; i < s->rt.plugin_count; i++) {
         s->configs[i] = values[i + 2];
+        s->owners[i] = s->config;
+    }
     return 0;
 }
 
-/* Everything up to and with the checks. */
-static int load(struct runtime_state *s, struct error *err)
+int runtime_check(const struct runtime_state *s, struct error *err)
 {
-    if (open_plugins(s, err) != 0 || parse(s, err) != 0)
-        return err->code;
-    config_wipe_sources(s->config);
-    cli_log_init(&s->rt.log, s->common);
-    cli_log_warnings(&s->rt.log, s->config);
     if (s->rt.command->check && s->rt.command->check(&s->rt, err) != 0)
         return err->code;
     for (size_t i = 0; i < s->rt.plugin_count; i++)
         if (plugin_check(s->plugins[i], &s->rt.log, s->configs[i], err) != 0)
             return err->code;
     return 0;
+}
+
+/* Everything up to and with the checks. */
+static int load(struct runtime_state *s, struct error *err)
+{
+    if (open_plugins(s, err) != 0 || runtime_parse(s, err) != 0)
+        return err->code;
+    config_wipe_sources(s->config);
+    cli_log_init(&s->rt.log, s->common);
+    cli_log_warnings(&s->rt.log, s->config);
+    return runtime_check(s, err);
 }
 
 static int create_instances(struct runtime_state *s, struct error *err)
@@ -230,6 +251,13 @@ static void finish(struct runtime_state *s)
     while (s->rt.plugin_count > 0)
         plugin_close(s->plugins[--s->rt.plugin_count]);
     config_destroy(s->config);
+    while (s->kept) {
+        struct kept_config *kept = s->kept;
+        s->kept = kept->next;
+        config_destroy(kept->config);
+        free(kept);
+    }
+    config_sources_free(s->sources);
     free(s);
 }
 
@@ -327,7 +355,10 @@ int cli_run_runtime(const struct cli_command *command, const struct cli_args *ar
     if (config_wants_help(s->config))
         return help(s);
     int rc;
-    if (load(s, &err) != 0)
+    const struct config_sources sources = {args->argc, args->argv, args->envp, CLI_CONFIG_FILE};
+    if (config_sources_keep(&sources, &s->sources, &err) != 0)
+        rc = cli_fail(&err);
+    else if (load(s, &err) != 0)
         rc = fail_config(&err);
     else if (create_instances(s, &err) != 0)
         rc = cli_fail(&err);

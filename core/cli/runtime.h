@@ -6,12 +6,13 @@
  *
  *   parse → open plugins → check → log, loop → create instances → run → stop → destroy
  *
- * and check-config does the first three.
+ * and check-config does the first three. While it runs, a reload parses and checks again.
  */
 #ifndef CLI_RUNTIME_H
 #define CLI_RUNTIME_H
 
 #include "base/log.h"
+#include "config/reload.h"
 #include "loop/loop.h"
 #include "plugin/plugin.h"
 
@@ -47,9 +48,10 @@ struct runtime {
     struct plugin **plugins; /* opened, in the order of the configuration */
     size_t plugin_count;
     struct log log;
-    struct loop *loop;           /* NULL in check */
-    struct instance **instances; /* one per plugin, same order; NULL in check */
-    struct runtime_state *state; /* the runtime's own */
+    struct loop *loop;            /* NULL in check */
+    struct instance **instances;  /* one per plugin, same order; NULL in check */
+    struct reload_counts reloads; /* so far */
+    struct runtime_state *state;  /* the runtime's own */
 };
 
 /* true when the plugin of this name is in use. */
@@ -73,6 +75,16 @@ int runtime_start(struct runtime *rt, struct error *err);
  * Called by run when its own work has ended and before it frees what instances may still
  * call into; the runtime does it after run if run did not. */
 void runtime_stop(struct runtime *rt, uint64_t deadline_ms);
+
+/* Takes over new options; on failure nothing has changed. */
+typedef int runtime_apply_fn(void *arg, const void *options, struct error *err);
+/*
+ * Reads all sources again: the file anew, flags and variables as they were at the start. The new
+ * configuration is checked as a whole and taken as a whole, by the plugins and then by apply;
+ * else the old stays in force. What needs a restart keeps its old value and is named in the log,
+ * as is the result. 0: taken, and what options pointed to before is gone after return.
+ */
+int runtime_reload(struct runtime *rt, runtime_apply_fn *apply, void *arg);
 
 /* Prints "burrow: TEXT" and returns the exit code: 2 for BURROW_EINVAL, else 1. */
 int cli_fail(const struct error *err);

@@ -67,6 +67,7 @@ static int create(struct runtime *rt, burrow_timer_fn *stopped, void *arg, void 
         .options = rt->options,
         .loop = rt->loop,
         .log = &rt->log,
+        .reloads = &rt->reloads,
         .instances = rt->instances,
         .instance_count = rt->plugin_count,
         .stopped = stopped,
@@ -89,6 +90,11 @@ static void stop(void *self, const char *signal_name)
     server_stop(self, signal_name);
 }
 
+static int reload(void *self, const void *options, struct error *err)
+{
+    return server_reload(self, options, err);
+}
+
 static void destroy(void *self)
 {
     server_destroy(self);
@@ -101,7 +107,7 @@ static void status(void *self, char *buf, size_t size)
 
 static int run_server(struct runtime *rt)
 {
-    static const struct service service = {create, start, stop, destroy, status, STOP_MS};
+    static const struct service service = {create, start, stop, reload, destroy, status, STOP_MS};
     return service_run(rt, &service);
 }
 

@@ -11,12 +11,14 @@ struct service_run {
     struct runtime *rt;
     const struct service *service;
     void *self;
-    struct loop_signal *terminate, *interrupt;
+    struct loop_signal *terminate, *interrupt, *hangup;
+    bool stopping;
     struct notify *notify;
 };
 
 static void stop(struct service_run *run, const char *signal_name)
 {
+    run->stopping = true;
     notify_stopping(run->notify);
     run->service->stop(run->self, signal_name);
 }
@@ -29,6 +31,16 @@ static void on_terminate(void *arg)
 static void on_interrupt(void *arg)
 {
     stop(arg, "SIGINT");
+}
+
+static void on_hangup(void *arg)
+{
+    struct service_run *run = arg;
+    if (run->stopping)
+        return;
+    notify_reloading(run->notify);
+    (void)runtime_reload(run->rt, run->service->reload, run->self); /* it has said the result */
+    notify_ready(run->notify);
 }
 
 static void on_stopped(void *arg)
@@ -45,8 +57,10 @@ static int start(struct service_run *run, struct error *err)
         return rc;
     run->terminate = loop_signal(rt->loop, SIGTERM, on_terminate, run);
     run->interrupt = loop_signal(rt->loop, SIGINT, on_interrupt, run);
+    run->hangup = loop_signal(rt->loop, SIGHUP, on_hangup, run);
     run->notify = notify_create(rt->loop, run->service->status, run->self);
-    if (run->terminate == NULL || run->interrupt == NULL || run->notify == NULL)
+    if (run->terminate == NULL || run->interrupt == NULL || run->hangup == NULL ||
+        run->notify == NULL)
         return error_set(err, BURROW_ENOMEM, "out of memory");
     rc = runtime_start(rt, err);
     if (rc == BURROW_OK)
@@ -69,6 +83,8 @@ int service_run(struct runtime *rt, const struct service *service)
     /* A second signal does not wait for anybody's good-bye. */
     loop_signal_destroy(run.terminate);
     loop_signal_destroy(run.interrupt);
+    loop_signal_destroy(run.hangup);
+    signal(SIGHUP, SIG_IGN);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     runtime_stop(rt, service->stop_ms);

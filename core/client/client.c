@@ -144,6 +144,16 @@ int client_way(const struct client_options *options, const struct proxy_settings
     return BURROW_OK;
 }
 
+static void use_options(struct client *c, const struct client_options *o)
+{
+    c->options = c->config.options = o;
+    c->token_source.literal = o->bearer_token;
+    c->token_source.file = o->bearer_token_file;
+    c->budget.limit = (uint64_t)o->buffer_limit;
+    backoff_init(&c->backoff, (uint64_t)o->client_retry_interval,
+                 (uint64_t)o->client_auth_retry_interval);
+}
+
 static int read_options(struct client *c, struct error *err)
 {
     const struct client_options *o = c->options;
@@ -154,13 +164,22 @@ static int read_options(struct client *c, struct error *err)
     if (rc == BURROW_OK)
         rc = client_way(o, &c->config.proxies, &c->url, c->connect_host, &c->connect_port,
                         &c->proxy, err);
-    c->token_source.literal = o->bearer_token;
-    c->token_source.file = o->bearer_token_file;
-    c->budget.limit = (uint64_t)o->buffer_limit;
-    backoff_init(&c->backoff, (uint64_t)o->client_retry_interval,
-                 (uint64_t)o->client_auth_retry_interval);
+    use_options(c, o);
     c->services_backoff = c->backoff;
     return rc;
+}
+
+int client_reload(struct client *c, const struct client_options *options, struct error *err)
+{
+    must_be(c, CLIENT_MAGIC);
+    int rc = client_set_targets(c, &options->local_target, err);
+    if (rc != BURROW_OK)
+        return rc;
+    use_options(c, options);
+    if (c->current != NULL)
+        session_set_limits(c->current->session, (uint32_t)options->max_streams, 0);
+    renew_now(c);
+    return BURROW_OK;
 }
 
 /* The server tells a client's own return from another's takeover by this. */

@@ -14,6 +14,7 @@
 
 #include "client/options.h"
 #include "client/proxy.h"
+#include "config/reload.h"
 #include "plugin/plugin.h"
 
 struct client;
@@ -25,6 +26,7 @@ struct client_config {
     const struct log *log;
     struct instance *const *instances; /* created, not bound; outlive the work of the client */
     size_t instance_count;
+    const struct reload_counts *reloads; /* for metrics; NULL: none */
     /* The end of client_stop, once, on a fresh turn. May call client_destroy. */
     void (*stopped)(void *arg);
     void *arg;
@@ -47,6 +49,10 @@ int client_start(struct client *client, struct error *err); /* fails for --admin
  * nothing has changed.
  */
 int client_set_targets(struct client *client, const struct burrow_list *list, struct error *err);
+/* Takes over options that client_options_check allows; those that need a restart must be as they
+ * were. Services change in the running session, a newer token is offered to it. On failure
+ * nothing has changed. */
+int client_reload(struct client *client, const struct client_options *options, struct error *err);
 /* Lets the streams end that are there, for as long as drain-timeout says, then ends in order,
  * within a second. signal: its name, for the log. Calling it again ends at once. */
 void client_stop(struct client *client, const char *signal);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define S struct client_options
+#define R BURROW_OPT_RELOADABLE
 #define HOUR (3600 * 1000)
 #define MAX_CLIENT_ID 128u
 
@@ -26,24 +27,24 @@ const struct burrow_option client_option_table[] = {
     BURROW_OPTION_STRING(S, client_id, "client-id", NULL, "ID", BURROW_OPT_REQUIRED, NULL,
         "the name of this client, equal to the token's subject"),
     BURROW_OPTION_LIST(S, local_target, "local-target", "[NAME=]HOST:PORT|unix:PATH[,port=PORT][,proxy-protocol=v1|v2]",
-        BURROW_OPT_REQUIRED | OPTION_MAPS, "where connections that come through the tunnel go"),
-    BURROW_OPTION_SECRET(S, bearer_token, "bearer-token", "TOKEN", 0,
+        BURROW_OPT_REQUIRED | R | OPTION_MAPS, "where connections that come through the tunnel go"),
+    BURROW_OPTION_SECRET(S, bearer_token, "bearer-token", "TOKEN", R,
         "the token to show to the server"),
-    BURROW_OPTION_PATH(S, bearer_token_file, "bearer-token-file", NULL, "FILE", 0,
+    BURROW_OPTION_PATH(S, bearer_token_file, "bearer-token-file", NULL, "FILE", R,
         "read the token from here, at every connect afresh"),
-    BURROW_OPTION_DURATION(S, token_refresh_window, "token-refresh-window", "30s", 0, 100,
+    BURROW_OPTION_DURATION(S, token_refresh_window, "token-refresh-window", "30s", R, 100,
         24 * HOUR, "how long before the token expires to look for a newer one in its file"),
-    BURROW_OPTION_DURATION(S, client_retry_interval, "client-retry-interval", "1s", 0, 10, HOUR,
+    BURROW_OPTION_DURATION(S, client_retry_interval, "client-retry-interval", "1s", R, 10, HOUR,
         "first pause after a network error; it doubles up to 15s"),
-    BURROW_OPTION_DURATION(S, client_auth_retry_interval, "client-auth-retry-interval", "5s", 0, 10,
+    BURROW_OPTION_DURATION(S, client_auth_retry_interval, "client-auth-retry-interval", "5s", R, 10,
         HOUR, "first pause after a refusal; it doubles up to 60s"),
-    BURROW_OPTION_DURATION(S, drain_timeout, "drain-timeout", "30s", BURROW_OPT_RELOADABLE, 0, HOUR,
-        "how long running streams may go on after SIGTERM; 0 ends them at once"),
-    BURROW_OPTION_INT(S, max_streams, "max-streams", "1024", "COUNT", 0, 1, 65536,
+    BURROW_OPTION_DURATION(S, drain_timeout, "drain-timeout", "30s", R, 0, HOUR,
+        "how long running streams may go on after SIGTERM; 0s ends them at once"),
+    BURROW_OPTION_INT(S, max_streams, "max-streams", "1024", "COUNT", R, 1, 65536,
         "streams that the server may have open at once"),
-    BURROW_OPTION_BYTES(S, buffer_limit, "buffer-limit", "128MiB", 0, 1 << 20, (int64_t)1 << 40,
+    BURROW_OPTION_BYTES(S, buffer_limit, "buffer-limit", "128MiB", R, 1 << 20, (int64_t)1 << 40,
         "bytes that the server may have under way to this process"),
-    BURROW_OPTION_BOOL(S, token_in_register, "token-in-register", "false", 0,
+    BURROW_OPTION_BOOL(S, token_in_register, "token-in-register", "false", R,
         "send the token in the register frame, for a proxy that uses the Authorization header"),
     BURROW_OPTION_END,
 };

@@ -97,16 +97,21 @@ static char *newer_token(const struct client *c)
 
 void renew_now(struct client *c)
 {
-    if (c->state != CLIENT_CONNECTED || c->offered != NULL)
+    if (c->offered != NULL || (c->state != CLIENT_CONNECTED && c->state != CLIENT_WAITING))
         return;
     char *token = newer_token(c);
-    if (token != NULL && session_protocol(c->current->session) == 1) {
+    if (token == NULL) {
+        if (c->state == CLIENT_CONNECTED)
+            wait_for_the_end(c);
+    } else if (c->state == CLIENT_WAITING) {
+        token_free(token);
+        loop_timer_set(c->timer, 0); /* the pause was for the token of before */
+    } else if (session_protocol(c->current->session) == 1) {
         token_free(token);
         reconnect(c); /* it has no control for this */
-    } else if (token != NULL)
+    } else {
         offer(c, token);
-    else
-        wait_for_the_end(c);
+    }
 }
 
 void renew_begin(struct client *c)

@@ -176,13 +176,29 @@ static void attach(struct attachment *a, struct client_record *record)
     record->server->session_count++;
 }
 
+static void apply_limits(const struct attachment *a)
+{
+    session_set_limits(a->session, max_streams(a->record),
+                       grants_bytes_per_second(a->record->grants));
+}
+
+void clients_apply_limits(struct server *server)
+{
+    const struct attachment *a;
+    TAILQ_FOREACH(a, &server->sessions, entry)
+    {
+        if (a->record != NULL)
+            apply_limits(a);
+    }
+}
+
 void attachment_set_grants(struct attachment *a, struct grants *grants)
 {
     must_be(a, ATTACHMENT_MAGIC);
     if (a->record == NULL)
         return; /* it is leaving, and takes no streams */
     record_set_grants(a->record, grants);
-    session_set_limits(a->session, max_streams(a->record), grants_bytes_per_second(grants));
+    apply_limits(a);
     permit_say(a->record);
 }
 

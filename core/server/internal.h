@@ -190,6 +190,8 @@ int clients_register(struct server *server, struct burrow_link *link, const stru
 /* The grants of a renewed token count from now on, for all that comes anew; streams that are
  * under way go on. Keeps a reference of its own; NULL: no limits. */
 void attachment_set_grants(struct attachment *attachment, struct grants *grants);
+/* The server's limits have changed. */
+void clients_apply_limits(struct server *server);
 void clients_sweep(struct server *server, uint64_t now_ms);
 /* The registries know nothing of it any more: frees a record that is gone. */
 void clients_withdrawn(struct client_record *record);

@@ -60,6 +60,17 @@ static void write_life(FILE *f, const struct server *s)
                  "1 while running streams end before the server stops.");
     taken_and_refused(f, "burrow_token_renewals_total", t->renewals_taken, t->renewals_refused,
                       "Newer tokens for sessions that go on.");
+    struct file_counts files = {0, 0};
+    for (size_t i = 0; i < s->config.instance_count; i++) {
+        struct file_counts counts = instance_file_counts(s->config.instances[i]);
+        files.taken += counts.taken;
+        files.refused += counts.refused;
+    }
+    taken_and_refused(f, "burrow_file_reloads_total", files.taken, files.refused,
+                      "Certificates, keys, secrets and the like that changed on disk.");
+    if (s->config.reloads != NULL)
+        taken_and_refused(f, "burrow_reloads_total", s->config.reloads->taken,
+                          s->config.reloads->refused, "Configurations read again at SIGHUP.");
     taken_and_refused(f, "burrow_takeovers_total", t->takeovers_taken, t->takeovers_refused,
                       "Client ids that another process claimed; refused: too often.");
 }

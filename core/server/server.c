@@ -125,6 +125,22 @@ int server_start(struct server *server, struct error *err)
     return BURROW_OK;
 }
 
+int server_reload(struct server *server, const struct server_options *options, struct error *err)
+{
+    must_be(server, SERVER_MAGIC);
+    struct port_range range = {0, 0};
+    int rc = port_range_parse(options->bridge_port_range, &range, err);
+    if (rc != BURROW_OK)
+        return rc;
+    server->options = server->config.options = options;
+    server->bridge_range = range;
+    server->budget.limit = (uint64_t)options->buffer_limit;
+    if (server->started)
+        loop_timer_set(server->sweep_timer, (uint64_t)options->sweep_interval);
+    clients_apply_limits(server);
+    return BURROW_OK;
+}
+
 static void end_sessions(struct server *server)
 {
     server->stopping = true;

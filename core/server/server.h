@@ -12,6 +12,7 @@
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
+#include "config/reload.h"
 #include "plugin/plugin.h"
 #include "server/options.h"
 
@@ -23,6 +24,7 @@ struct server_config {
     const struct log *log;
     struct instance *const *instances; /* created, not bound; outlive the work of the server */
     size_t instance_count;
+    const struct reload_counts *reloads; /* for metrics; NULL: none */
     /* The end of server_stop, once, on a fresh turn. May call server_destroy. */
     void (*stopped)(void *arg);
     void *arg;
@@ -31,6 +33,9 @@ struct server_config {
 /* On failure err says what is missing (a transport, an auth plugin) and how to name it. */
 int server_create(const struct server_config *config, struct server **ret, struct error *err);
 int server_start(struct server *server, struct error *err);
+/* Takes over options that server_options_check allows; those that need a restart must be as they
+ * were. Limits count for what comes from now on. */
+int server_reload(struct server *server, const struct server_options *options, struct error *err);
 /* Lets the streams end that are there, for as long as drain-timeout says, then ends in order,
  * within two seconds. signal: its name, for the log. Calling it again ends at once. */
 void server_stop(struct server *server, const char *signal);

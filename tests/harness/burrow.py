@@ -100,7 +100,7 @@ class Server(Process):
             argv += ["--tls-cert", cert, "--tls-key", key]
         if transport == "tls":
             argv += ["--tls-addr", main]
-        super().__init__(name, argv + list(flags), env=clean_environment(**settings, **(env or {})))
+        super().__init__(name, argv + list(flags), env=clean_environment(**{**settings, **(env or {})}))
 
     def ready(self, seconds=20):
         """Waits for the listeners; returns self."""

@@ -46,6 +46,12 @@ const struct burrow_metric *instance_metrics(const struct instance *instance,
     return instance->kind == BURROW_KIND_AUTH ? metrics : NULL;
 }
 
+struct file_counts instance_file_counts(const struct instance *instance)
+{
+    (void)instance;
+    return (struct file_counts){0, 0};
+}
+
 /* ---- ops ---- */
 
 static void bind_host(void *self, const struct burrow_transport_host *host)

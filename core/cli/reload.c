@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A new configuration for a process that works. It is read, parsed and checked beside the one
+ * in force, with the plugins that are open; only then do the plugins and the service take it
+ * over, and if one of them cannot, those before it go back. What cannot change without a restart
+ * keeps its value, so that the options always say what is in force.
+ */
+#include "cli/runtime_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RESTARTS_MAX 32
+#define NAME_MAX_SHOWN 100
+
+/* Options that have changed in vain; told when the rest is taken. */
+struct restarts {
+    unsigned count;
+    char names[RESTARTS_MAX][NAME_MAX_SHOWN];
+};
+
+static void needs_restart(void *arg, const char *name)
+{
+    struct restarts *restarts = arg;
+    if (restarts->count < RESTARTS_MAX)
+        snprintf(restarts->names[restarts->count], NAME_MAX_SHOWN, "%s", name);
+    restarts->count++;
+}
+
+static void say_restarts(const struct log *log, const struct restarts *restarts)
+{
+    for (unsigned i = 0; i < restarts->count && i < RESTARTS_MAX; i++)
+        log_at(log, BURROW_LOG_WARN, "reload_needs_restart",
+               burrow_str("option", restarts->names[i]));
+}
+
+/* ---- the candidate ---- */
+
+static bool is_open(const struct runtime_state *s, const char *name)
+{
+    for (size_t i = 0; i < s->rt.plugin_count; i++)
+        if (strcmp(name[0] == '/' ? plugin_path(s->plugins[i])
+                                  : plugin_descriptor(s->plugins[i])->name,
+                   name) == 0)
+            return true;
+    return false;
+}
+
+/* Plugins are opened at the start only. */
+static int compare_plugins(const struct runtime_state *fresh, struct restarts *restarts,
+                           struct error *err)
+{
+    const char *names[PLUGINS_MAX];
+    size_t n;
+    if (runtime_choose(fresh->config, fresh->plugin_dir, fresh->rt.command, names, &n, err) != 0)
+        return err->code;
+    bool same = n == fresh->rt.plugin_count;
+    for (size_t i = 0; same && i < n; i++)
+        same = is_open(fresh, names[i]);
+    if (!same)
+        needs_restart(restarts, "plugin");
+    return 0;
+}
+
+/* Puts the values in force where a reload may not change them. *ret_changed: there were some,
+ * so that the mixture has to be checked too. */
+static int keep_fixed(const struct runtime_state *s, struct runtime_state *fresh,
+                      struct restarts *restarts, bool *ret_changed, struct error *err)
+{
+    struct config_group groups[CLI_GROUPS_MAX];
+    size_t n = runtime_groups(fresh, groups);
+    for (size_t i = 0; i < n; i++) {
+        const void *old = i == 0   ? s->rt.options
+                          : i == 1 ? (const void *)s->common
+                                   : s->configs[i - 2];
+        union {
+            const void *in;
+            void *out; /* of the candidate, which nobody uses yet */
+        } values = {.in = i == 0   ? fresh->rt.options
+                          : i == 1 ? (const void *)fresh->common
+                                   : fresh->configs[i - 2]};
+        bool fixed = i >= 2 && plugin_descriptor(fresh->plugins[i - 2])->reload == NULL;
+        int rc =
+            config_keep(fresh->config, &groups[i], old, values.out, fixed, needs_restart, restarts);
+        if (rc < 0)
+            return error_set(err, rc, "out of memory");
+        *ret_changed = *ret_changed || rc > 0;
+    }
+    return 0;
+}
+
+/* Everything that may refuse the new configuration without touching what is in force. */
+static int prepare(const struct runtime_state *s, struct runtime_state *fresh,
+                   struct restarts *restarts, struct error *err)
+{
+    bool changed = false;
+    *fresh = *s;
+    fresh->rt.state = fresh;
+    fresh->rt.plugins = fresh->plugins;
+    fresh->rt.loop = NULL;
+    fresh->rt.instances = NULL;
+    fresh->config = NULL;
+    if (config_read(config_sources_kept(s->sources), &fresh->config, err) != 0 ||
+        compare_plugins(fresh, restarts, err) != 0 || runtime_parse(fresh, err) != 0 ||
+        runtime_check(fresh, err) != 0 || keep_fixed(s, fresh, restarts, &changed, err) != 0)
+        return err->code;
+    return changed ? runtime_check(fresh, err) : 0;
+}
+
+/* ---- taking it ---- */
+
+/* The first n plugins go back to what was in force. */
+static void take_back(struct runtime_state *s, struct runtime_state *fresh, size_t n)
+{
+    while (n-- > 0) {
+        struct error err = {0};
+        int rc = instance_reload(s->instances[n], s->configs[n], &err);
+        if (rc == BURROW_OK || rc == BURROW_ENOSYS)
+            continue;
+        log_at(&s->rt.log, BURROW_LOG_ERROR, "reload_half_taken",
+               burrow_str("plugin", instance_name(s->instances[n])),
+               burrow_str("reason", err.text));
+        s->configs[n] = fresh->configs[n];
+        s->owners[n] = fresh->config;
+    }
+}
+
+static int take(struct runtime_state *s, struct runtime_state *fresh, runtime_apply_fn *apply,
+                void *arg, struct error *err)
+{
+    size_t i = 0;
+    int rc = BURROW_OK;
+    for (; rc == BURROW_OK && i < s->rt.plugin_count; i++) {
+        rc = instance_reload(s->instances[i], fresh->configs[i], err);
+        if (rc != BURROW_ENOSYS)
+            continue;
+        fresh->configs[i] = s->configs[i];
+        fresh->owners[i] = s->owners[i];
+        rc = BURROW_OK;
+    }
+    if (rc != BURROW_OK)
+        i--; /* the one that failed has not changed */
+    else
+        rc = apply(arg, fresh->rt.options, err);
+    if (rc != BURROW_OK)
+        take_back(s, fresh, i);
+    return rc;
+}
+
+/* Lets a configuration go, or keeps it while a plugin has values of it. */
+static void let_go(struct runtime_state *s, struct config *config, struct kept_config *room)
+{
+    for (size_t i = 0; i < s->rt.plugin_count; i++) {
+        if (s->owners[i] != config)
+            continue;
+        *room = (struct kept_config){s->kept, config};
+        s->kept = room;
+        return;
+    }
+    config_destroy(config);
+    free(room);
+}
+
+static void swap(struct runtime_state *s, const struct runtime_state *fresh,
+                 struct kept_config *room)
+{
+    struct config *old = s->config;
+    s->config = fresh->config;
+    s->common = fresh->common;
+    s->rt.options = fresh->rt.options;
+    memcpy(s->configs, fresh->configs, sizeof s->configs);
+    memcpy(s->owners, fresh->owners, sizeof s->owners);
+    cli_log_init(&s->rt.log, s->common);
+    cli_log_warnings(&s->rt.log, s->config);
+    let_go(s, old, room);
+}
+
+int runtime_reload(struct runtime *rt, runtime_apply_fn *apply, void *arg)
+{
+    struct runtime_state *s = rt->state;
+    struct runtime_state *fresh = calloc(1, sizeof *fresh);
+    struct kept_config *room = calloc(1, sizeof *room);
+    struct restarts restarts = {.count = 0};
+    struct error err = {0};
+    int rc = fresh && room ? prepare(s, fresh, &restarts, &err)
+                           : error_set(&err, BURROW_ENOMEM, "out of memory");
+    if (rc == BURROW_OK)
+        rc = take(s, fresh, apply, arg, &err);
+    if (rc == BURROW_OK) {
+        rt->reloads.taken++;
+        swap(s, fresh, room);
+        say_restarts(&rt->log, &restarts);
+        log_at(&rt->log, BURROW_LOG_INFO, "reloaded", burrow_uint("need_restart", restarts.count));
+    } else {
+        rt->reloads.refused++;
+        log_at(&rt->log, BURROW_LOG_ERROR, "reload_refused", burrow_str("reason", err.text));
+        if (fresh && fresh->config)
+            let_go(s, fresh->config, room);
+        else
+            free(room);
+    }
+    free(fresh);
+    return rc;
+}

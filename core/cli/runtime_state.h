@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside cli/: what runtime.c (a process's life) and reload.c (its later configurations) share. */
+#ifndef CLI_RUNTIME_STATE_H
+#define CLI_RUNTIME_STATE_H
+
+#include "cli/cli.h"
+#include "config/reload.h"
+
+#define PLUGINS_MAX (CLI_GROUPS_MAX - 2)
+
+/* A configuration of before whose values a plugin still has. */
+struct kept_config {
+    struct kept_config *next;
+    struct config *config;
+};
+
+struct runtime_state {
+    struct runtime rt;
+    struct config_sources_copy *sources; /* NULL in check */
+    struct config *config;
+    struct kept_config *kept;
+    const struct cli_common *common;
+    struct plugin *plugins[PLUGINS_MAX];
+    void *configs[PLUGINS_MAX];         /* of each plugin */
+    struct config *owners[PLUGINS_MAX]; /* the configuration that it belongs to */
+    struct instance *instances[PLUGINS_MAX + 1];
+    size_t created, started, stopping;
+    char plugin_dir[CLI_PATH];
+};
+
+/* The names of the plugins that the configuration asks for: those of its list, then, for each
+ * kind that the list does not have, what follows from the other options. dir: of the plugins. */
+int runtime_choose(const struct config *config, const char *dir, const struct cli_command *command,
+                   const char *ret_names[PLUGINS_MAX], size_t *ret_n, struct error *err);
+/* The options' groups: the command's, the common ones, each plugin's. Returns their number. */
+size_t runtime_groups(const struct runtime_state *s, struct config_group groups[CLI_GROUPS_MAX]);
+/* Fills options, common and configs from s->config. */
+int runtime_parse(struct runtime_state *s, struct error *err);
+/* The command's checks, then the plugins'. */
+int runtime_check(const struct runtime_state *s, struct error *err);
+
+#endif

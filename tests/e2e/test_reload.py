@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGHUP and renewed files: a new configuration is taken or refused as a whole, and no stream is
+dropped either way. BURROW_LONG=1 (make verify) opens 1,000 streams instead of 200."""
+import os
+import shutil
+import signal
+import urllib.request
+
+from harness.burrow import SECRET, make_certificate
+from harness.sockets import Target, dial, echo, read_exactly
+
+ROUNDS = 100
+SECRETS = [f"the secret number {i:03} of the tests, long enough for HS256" for i in range(ROUNDS)]
+
+
+def write(path, text):
+    """Whole or not at all, as whoever renews a file should do it."""
+    with open(f"{path}.new", "w") as file:
+        file.write(text)
+    os.chmod(f"{path}.new", 0o600)
+    os.replace(f"{path}.new", path)
+
+
+def reload(process, event="reloaded"):
+    mark = process.mark()
+    process.signal(signal.SIGHUP)
+    return process.wait_event(event, 30, after=mark)
+
+
+def metric(server, line):
+    with urllib.request.urlopen(f"{server.web_url}/metrics", timeout=10) as answer:
+        for text in answer.read().decode().splitlines():
+            if text.startswith(line + " "):
+                return int(text.split()[1])
+    raise AssertionError(f"no metric {line}")
+
+
+class Users:
+    """Connections through a tunnel that stay open and are asked for an echo now and then."""
+
+    def __init__(self, address, count):
+        self.socks = [dial(address) for _ in range(count)]
+        self.ping()
+
+    def ping(self):
+        for i, sock in enumerate(self.socks):
+            sock.sendall(b"%06d" % i)
+        for i, sock in enumerate(self.socks):
+            assert read_exactly(sock, 6) == b"%06d" % i
+
+    def close(self):
+        for sock in self.socks:
+            sock.close()
+
+
+def count(sized):
+    return 1000 if os.environ.get("BURROW_LONG") else sized(200, 50)
+
+
+def test_a_hundred_reloads_of_server_and_client_drop_no_stream(world, tmp_path, sized):
+    config = tmp_path / "burrow.yaml"
+    write(config, "max-streams: 2000\n")
+    server = world.server("ws", "--config", config)
+    client = world.client(server, world.target(echo), "--config", config)
+    users = Users(client.bridge, count(sized))
+    for i in range(ROUNDS):
+        write(config, f"max-streams: {2000 + i}\n")
+        reload(server)
+        reload(client)
+        if i % 10 == 0:
+            users.ping()
+    users.ping()
+    assert metric(server, 'burrow_reloads_total{result="taken"}') == ROUNDS
+    assert len(client.seen("connected")) == 1
+    users.close()
+
+
+def test_a_hundred_secrets_and_tokens_drop_no_stream(world, burrow, tmp_path, sized):
+    secret, token = tmp_path / "secret", tmp_path / "token"
+    write(secret, SECRET)
+    write(token, burrow.mint("client-a"))
+    server = world.server("ws", "--jwt-issuer", "tests", "--jwt-audience", "burrow-tests",
+                          "--jwt-hmac-secret-file", secret, auth=False)
+    client = world.client(server, world.target(echo), "--bearer-token-file", token, token="")
+    users = Users(client.bridge, count(sized))
+    for i, new in enumerate(SECRETS):
+        write(secret, new)
+        reload(server)
+        write(token, burrow.mint("client-a", secret=new))
+        mark = client.mark()
+        client.signal(signal.SIGHUP)
+        client.wait_event("token_renewed", 30, after=mark)
+        if i % 10 == 0:
+            users.ping()
+    users.ping()
+    assert metric(server, 'burrow_token_renewals_total{result="taken"}') == ROUNDS
+    assert len(client.seen("connected")) == 1
+    users.close()
+
+
+def test_a_hundred_certificates_drop_no_stream(world, burrow, tmp_path, sized):
+    folders = [tmp_path / name for name in ("first", "second")]
+    pairs = []
+    for folder in folders:
+        folder.mkdir()
+        pairs.append(make_certificate(str(folder)))
+    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+
+    def install(pair):
+        for source, target in zip(pair, (cert, key)):
+            shutil.copy(source, f"{target}.new")
+            os.replace(f"{target}.new", target)
+
+    install(pairs[0])
+    server = world.server("wss", "--tls-cert", cert, "--tls-key", key)
+    client = world.client(server, world.target(echo), authority=pairs[0][0])
+    users = Users(client.bridge, count(sized))
+    for i in range(ROUNDS):
+        install(pairs[(i + 1) % 2])
+        reload(server)
+        if i % 10 == 0:
+            users.ping()
+    users.ping()
+    assert len(client.seen("connected")) == 1
+    users.close()
+
+
+def test_a_wrong_configuration_leaves_the_old_one_in_force(world, tmp_path):
+    config = tmp_path / "burrow.yaml"
+    write(config, "max-clients: 5\n")
+    server = world.server("ws", "--config", config)
+    client = world.client(server, world.target(echo))
+    users = Users(client.bridge, 3)
+    for wrong, reason in (("max-clients: none\n", f"{config}:1:14: max-clients"), ("max-client: 5\n", "max-client"),
+                          ("max-clients: [\n", str(config)), ("tls-cert: /nowhere\ntls-key: /nowhere\n", "--tls-cert"),
+                          ("heartbeat-interval: 10m\n", "--heartbeat-timeout")):
+        write(config, wrong)
+        assert reason in reload(server, "reload_refused")["reason"]
+    assert metric(server, 'burrow_reloads_total{result="refused"}') == 5
+    assert metric(server, 'burrow_reloads_total{result="taken"}') == 0
+    users.ping()
+    users.close()
+
+
+def test_what_needs_a_restart_is_named_each_time(world, tmp_path):
+    config = tmp_path / "burrow.yaml"
+    write(config, "log-level: info\n")
+    server = world.server("ws", "--config", config)
+    for _ in range(2):
+        write(config, "log-level: info\nadmin-addr: 127.0.0.1:0\nplugins: [transport-ws, transport-tls, auth-hmac]\n")
+        mark = server.mark()
+        assert reload(server)["need_restart"] == "2"
+        assert {e["option"] for e in server.seen("reload_needs_restart", after=mark)} == {"admin-addr", "plugin"}
+    world.client(server, world.target(echo))
+
+
+def test_the_level_of_the_log_and_limits_change(world, tmp_path):
+    config = tmp_path / "burrow.yaml"
+    write(config, "max-clients: 1\n")
+    server = world.server("ws", "--config", config)
+    target = Target(echo)
+    world.client(server, target)
+    late = world.client(server, target, client_id="client-b", wait=False)
+    late.wait_event("refused", 20, code="limit")
+    write(config, "max-clients: 2\nlog-level: debug\n")
+    reload(server)
+    late.ready(30)
+    with dial(late.bridge) as user:
+        user.sendall(b"x")
+        assert read_exactly(user, 1) == b"x"
+    target.close()
+
+
+def test_services_of_the_client_change_at_reload(world, tmp_path):
+    config = tmp_path / "client.yaml"
+    first, second = world.target(echo), world.target(echo)
+    write(config, f"local-target: ['a={first}']\n")
+    server = world.server("ws")
+    client = world.client(server, "", "--config", config)
+    users = Users(client.bridge, 5)
+    write(config, f"local-target: ['a={first}', 'b={second}']\n")
+    mark = client.mark()
+    reload(client)
+    client.wait_event("service_ready", 20, after=mark, service="b")
+    users.ping()
+    users.close()
