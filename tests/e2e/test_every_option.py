@@ -27,13 +27,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 ROWS = {"server": {}, "client": {}}
 
 # Options that a command takes though they say nothing to it: the transports have one table of options.
-ELSEWHERE = {"server": {"tls-ca", "tls-skip-verify"}, "client": {"ws-path", "ws-origin", "tls-client-ca"}}
+ELSEWHERE = {"server": {"tls-ca", "tls-skip-verify"},
+             "client": {"ws-path", "ws-origin", "tls-client-ca", "tls-client-required"}}
 
 # Options of plugins that have tests of their own: how their names begin, and where each is tried.
 IN_TESTS_OF_THEIR_OWN = {
     "auth-http-": "tests/unit/auth-http",
     "auth-static-": "tests/e2e/test_auth_static.py",
     "jwks-": "tests/unit/auth-jwks",
+    "mtls-": "tests/e2e/test_auth_mtls.py",
 }
 
 
@@ -404,9 +406,23 @@ def server_tls_key(t):
 @row("server", "tls-client-ca")
 def tls_client_ca(t):
     cert, key = t.burrow.certificate
-    server = t.server(cert, tls_cert=cert, tls_key=key)
+    asks_for_certificates(t, t.server(cert, tls_cert=cert, tls_key=key, tls_client_required=True, **BY_TOKEN))
+
+
+# A certificate besides the token, which is not a key source of its own then.
+BY_TOKEN = {"plugins": ["transport-ws", "auth-hmac"]}
+
+
+def asks_for_certificates(t, server):
+    cert, key = t.burrow.certificate
     t.client(server, wait=False, tls_ca=cert).wait_event("disconnected", 20)
     assert ping(t.client(server, tls_ca=cert, tls_cert=cert, tls_key=key).bridge)
+
+
+@row("server", "tls-client-required")
+def tls_client_required(t):
+    cert, key = t.burrow.certificate
+    asks_for_certificates(t, t.server(None, tls_cert=cert, tls_key=key, tls_client_ca=cert, **BY_TOKEN))
 
 
 OTHER_SECRET = "another secret of the tests, long enough"
@@ -426,6 +442,38 @@ def jwt_hmac_secret_file(t):
     path.write_text(OTHER_SECRET + "\n")
     path.chmod(0o600)
     assert ping(t.client(t.server(str(path), jwt_hmac_secret=False), bearer_token=t.burrow.mint("c", OTHER_SECRET)).bridge)
+
+
+@row("server", "jwt-hmac-secret-previous")
+def jwt_hmac_secret_previous(t):
+    assert ping(t.client(t.server(OTHER_SECRET), bearer_token=t.burrow.mint("c", OTHER_SECRET)).bridge)
+
+
+@row("server", "jwt-hmac-secret-previous-file")
+def jwt_hmac_secret_previous_file(t):
+    path = t.folder / "previous"
+    path.write_text(OTHER_SECRET + "\n")
+    path.chmod(0o600)
+    assert ping(t.client(t.server(str(path)), bearer_token=t.burrow.mint("c", OTHER_SECRET)).bridge)
+
+
+@row("server", "jwt-public-key-file")
+def jwt_public_key_file(t):
+    key, public = t.folder / "key.pem", t.folder / "public.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-quiet",
+                    "-out", key], check=True)
+    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", public], check=True)
+    done = t.burrow.run("token", "mint", "--sub", "c", "--jwt-alg", "RS256", "--jwt-issuer", ISSUER, "--jwt-audience",
+                        AUDIENCE, "--private-key-file", key)
+    assert done.returncode == 0, done.stderr
+    assert ping(t.client(t.server(str(public), jwt_hmac_secret=False), bearer_token=done.stdout.strip()).bridge)
+
+
+@row("server", "jwt-grants-claim")
+def jwt_grants_claim(t):
+    token = t.burrow.mint("c", claim='may:={"services": ["pg"]}')
+    client = t.client(t.server("may"), wait=False, bearer_token=token, local_target="web=127.0.0.1:9")
+    assert client.wait_event("service_refused", 20)["code"] == "not_allowed"
 
 
 @row("server", "jwt-alg")
@@ -615,14 +663,14 @@ def tls_skip_verify(t):
 @row("client", "tls-cert")
 def client_tls_cert(t):
     cert, key = t.burrow.certificate
-    server = t.server(tls_cert=cert, tls_key=key, tls_client_ca=cert)
+    server = t.server(tls_cert=cert, tls_key=key, tls_client_ca=cert, tls_client_required=True, **BY_TOKEN)
     assert ping(t.client(server, cert, tls_ca=cert, tls_key=key).bridge)
 
 
 @row("client", "tls-key")
 def client_tls_key(t):
     cert, key = t.burrow.certificate
-    server = t.server(tls_cert=cert, tls_key=key, tls_client_ca=cert)
+    server = t.server(tls_cert=cert, tls_key=key, tls_client_ca=cert, tls_client_required=True, **BY_TOKEN)
     assert ping(t.client(server, key, tls_ca=cert, tls_cert=cert).bridge)
 
 
