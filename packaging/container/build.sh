@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the container image of server and client from the Debian packages.
+# Builds the container image of server and client from the Debian packages, or from what
+# `DESTDIR=FOLDER cmake --install` has put under /usr.
 #
-#   packaging/container/build.sh FOLDER_OF_DEBS OUTPUT.tar      (an OCI archive; needs buildah)
+#   packaging/container/build.sh FOLDER OUTPUT.tar      (an OCI archive; needs buildah)
 #
 # The image has the program, all plugins, the libraries that they need, certificates of authorities, and
 # nothing else: no shell, no package manager. It runs as UID 65534 on a read-only root.
 set -euo pipefail
-debs=$(cd "$1" && pwd)
+from=$(cd "$1" && pwd)
 output=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
 top=$(cd "$(dirname "$0")/../.." && pwd)
 version=$(sed -n 's/^project(burrow VERSION \([0-9.]*\).*/\1/p' "$top/CMakeLists.txt")
@@ -15,16 +16,20 @@ epoch=$(git -C "$top" log -1 --format=%ct)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for name in burrow burrow-plugin-jwks burrow-plugin-kubernetes; do
-    dpkg-deb -x "$debs/${name}_${version}-1_$(dpkg --print-architecture).deb" "$work/installed"
-done
+installed=$from
+if [ ! -e "$installed/usr/bin/burrow" ]; then
+    installed=$work/installed
+    for name in burrow burrow-plugin-jwks burrow-plugin-kubernetes; do
+        dpkg-deb -x "$from/${name}_${version}-1_$(dpkg --print-architecture).deb" "$installed"
+    done
+fi
 
 root=$work/root
 mkdir -p "$root"/{etc/ssl/certs,etc/burrow,usr/bin,tmp}
-cp "$work/installed/usr/bin/burrow" "$root/usr/bin/"
-plugins=$(cd "$work/installed" && echo usr/lib/*/burrow/plugins)
+cp "$installed/usr/bin/burrow" "$root/usr/bin/"
+plugins=$(cd "$installed" && find usr/lib -path '*/burrow/plugins' -type d)
 mkdir -p "$root/$plugins"
-cp "$work/installed/$plugins"/*.so "$root/$plugins/"
+cp "$installed/$plugins"/*.so "$root/$plugins/"
 chmod -R go-w "$root/$plugins"
 cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 echo 'nobody:x:65534:65534:nobody:/:/usr/sbin/nologin' >"$root/etc/passwd"
