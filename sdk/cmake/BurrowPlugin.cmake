@@ -4,8 +4,9 @@
 #     The module auth-ldap.so: hidden symbols but for the descriptor, no symbol left
 #     undefined, not writable by others (burrow would refuse it), installed to
 #     Burrow_PLUGIN_DIR. Fails the build when the descriptor is not exported.
-#   burrow_add_conformance_test(auth-ldap ARGS url=ldap://… …)
-#     Runs burrow-conformance on it in ctest, with options for its config.
+#   burrow_add_conformance_test(auth-ldap [ARGS url=ldap://… …] [FLAGS --unix …])
+#     Runs burrow-conformance on it in ctest, with options for its config and flags for
+#     burrow-conformance itself.
 set(Burrow_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
 
 function(burrow_add_plugin name)
@@ -42,7 +43,7 @@ function(burrow_add_plugin name)
 endfunction()
 
 function(burrow_add_conformance_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "ARGS")
-  add_test(NAME ${name}-conformance COMMAND "${Burrow_CONFORMANCE}" $<TARGET_FILE:${name}>
-                                            ${arg_ARGS})
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "ARGS;FLAGS")
+  add_test(NAME ${name}-conformance COMMAND "${Burrow_CONFORMANCE}" ${arg_FLAGS}
+                                            $<TARGET_FILE:${name}> ${arg_ARGS})
 endfunction()

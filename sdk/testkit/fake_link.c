@@ -174,22 +174,38 @@ static void flush_all(void *arg)
     }
 }
 
-void fake_transport_init(struct fake_transport *transport, struct fake_host *host,
-                         const struct burrow_plugin *plugin, const void *config)
+void fake_transport_adopt(struct fake_transport *transport, struct fake_host *host,
+                          const struct burrow_plugin *plugin, void *self)
 {
     memset(transport, 0, sizeof *transport);
     transport->host = host;
     transport->plugin = plugin;
     transport->ops = (const struct burrow_transport_ops *)plugin->ops;
-    int r = plugin->create(&host->table, config, &transport->self);
-    if (r != BURROW_OK)
-        fake_host_fail("create: %s", host->error);
-    transport->ops->bind(transport->self, &fake_link_host);
-    if (plugin->start != NULL)
-        fake_must(plugin->start(transport->self) == BURROW_OK, "start succeeds");
+    transport->self = self;
+    transport->ops->bind(self, &fake_link_host);
     transport->next = (struct fake_transport *)host->end_of_turn_arg;
     host->end_of_turn = flush_all;
     host->end_of_turn_arg = transport;
+}
+
+void fake_transport_forget(struct fake_transport *transport)
+{
+    fake_must(transport->links == NULL, "all links have closed before their transport ends");
+    struct fake_transport **p = (struct fake_transport **)&transport->host->end_of_turn_arg;
+    while (*p != transport)
+        p = &(*p)->next;
+    *p = transport->next;
+}
+
+void fake_transport_init(struct fake_transport *transport, struct fake_host *host,
+                         const struct burrow_plugin *plugin, const void *config)
+{
+    void *self = NULL;
+    if (plugin->create(&host->table, config, &self) != BURROW_OK)
+        fake_host_fail("create: %s", host->error);
+    fake_transport_adopt(transport, host, plugin, self);
+    if (plugin->start != NULL)
+        fake_must(plugin->start(self) == BURROW_OK, "start succeeds");
 }
 
 static bool has_stopped(void *arg)
@@ -199,15 +215,11 @@ static bool has_stopped(void *arg)
 
 void fake_transport_finish(struct fake_transport *transport)
 {
-    fake_must(transport->links == NULL, "all links have closed before their transport ends");
     transport->host->stopped = false;
     transport->plugin->stop(transport->self);
     fake_host_run(transport->host, has_stopped, transport->host);
     transport->plugin->destroy(transport->self);
-    struct fake_transport **p = (struct fake_transport **)&transport->host->end_of_turn_arg;
-    while (*p != transport)
-        p = &(*p)->next;
-    *p = transport->next;
+    fake_transport_forget(transport);
 }
 
 static void begin(struct burrow_link *link, struct fake_transport *transport)

@@ -59,6 +59,10 @@ extern const struct burrow_transport_host fake_link_host;
 /* Creates an instance on the host with this config, binds and starts it. */
 void fake_transport_init(struct fake_transport *transport, struct fake_host *host,
                          const struct burrow_plugin *plugin, const void *config);
+/* Or binds an instance that exists, and in the end lets go of it: no links may be left. */
+void fake_transport_adopt(struct fake_transport *transport, struct fake_host *host,
+                          const struct burrow_plugin *plugin, void *self);
+void fake_transport_forget(struct fake_transport *transport);
 /* Stops and destroys it; fails the test when links are left. */
 void fake_transport_finish(struct fake_transport *transport);
 

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lets a plugin's k-th allocation fail. The program's own malloc family stands before the C
+ * library's for every object of the process, and looks at the caller's address: what the
+ * program itself, the loop's library (which aborts) and the dynamic linker ask for is always
+ * granted.
+ */
+#include "conformance.h"
+
+#include <errno.h>
+#include <link.h>
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPARED_MAX 8
+#define EXPORTED __attribute__((visibility("default")))
+
+struct range {
+    uintptr_t from, to;
+};
+
+static struct {
+    atomic_uint counted;
+    atomic_long live;
+    unsigned k;
+    atomic_bool armed;
+    size_t spared_count;
+    struct range spared[SPARED_MAX];
+} state;
+
+void *__libc_malloc(size_t);
+void *__libc_calloc(size_t, size_t);
+void *__libc_realloc(void *, size_t);
+void *__libc_memalign(size_t, size_t);
+void __libc_free(void *);
+/* AddressSanitizer's, where it is there. */
+__attribute__((weak)) void *__interceptor_malloc(size_t);
+__attribute__((weak)) void *__interceptor_calloc(size_t, size_t);
+__attribute__((weak)) void *__interceptor_realloc(void *, size_t);
+__attribute__((weak)) void *__interceptor_memalign(size_t, size_t);
+__attribute__((weak)) void __interceptor_free(void *);
+
+static bool is_next_denied(void)
+{
+    return atomic_fetch_add(&state.counted, 1) + 1 == state.k;
+}
+
+static bool denied(const void *caller)
+{
+    if (!atomic_load_explicit(&state.armed, memory_order_relaxed))
+        return false;
+    for (size_t i = 0; i < state.spared_count; i++)
+        if ((uintptr_t)caller >= state.spared[i].from && (uintptr_t)caller < state.spared[i].to)
+            return false;
+    if (!is_next_denied())
+        return false;
+    errno = ENOMEM;
+    return true;
+}
+
+static void *counted(void *p)
+{
+    if (p != NULL)
+        atomic_fetch_add_explicit(&state.live, 1, memory_order_relaxed);
+    return p;
+}
+
+EXPORTED void *malloc(size_t n)
+{
+    if (denied(__builtin_return_address(0)))
+        return NULL;
+    return counted(__interceptor_malloc ? __interceptor_malloc(n) : __libc_malloc(n));
+}
+
+EXPORTED void *calloc(size_t n, size_t size)
+{
+    if (denied(__builtin_return_address(0)))
+        return NULL;
+    return counted(__interceptor_calloc ? __interceptor_calloc(n, size) : __libc_calloc(n, size));
+}
+
+EXPORTED void *realloc(void *p, size_t n)
+{
+    if (denied(__builtin_return_address(0)))
+        return NULL;
+    bool was_none = p == NULL;
+    void *moved = __interceptor_realloc ? __interceptor_realloc(p, n) : __libc_realloc(p, n);
+    if (was_none)
+        counted(moved);
+    else if (n == 0)
+        atomic_fetch_sub_explicit(&state.live, 1, memory_order_relaxed);
+    return moved;
+}
+
+static void *aligned(size_t alignment, size_t n, const void *caller)
+{
+    if (denied(caller))
+        return NULL;
+    return counted(__interceptor_memalign ? __interceptor_memalign(alignment, n)
+                                          : __libc_memalign(alignment, n));
+}
+
+EXPORTED void *aligned_alloc(size_t alignment, size_t n)
+{
+    return aligned(alignment, n, __builtin_return_address(0));
+}
+
+EXPORTED void *memalign(size_t alignment, size_t n)
+{
+    return aligned(alignment, n, __builtin_return_address(0));
+}
+
+EXPORTED int posix_memalign(void **ret, size_t alignment, size_t n)
+{
+    void *p = aligned(alignment, n, __builtin_return_address(0));
+    if (p == NULL)
+        return ENOMEM;
+    *ret = p;
+    return 0;
+}
+
+EXPORTED void free(void *p)
+{
+    if (p != NULL)
+        atomic_fetch_sub_explicit(&state.live, 1, memory_order_relaxed);
+    if (__interceptor_free)
+        __interceptor_free(p);
+    else
+        __libc_free(p);
+}
+
+long allocations_live(void)
+{
+    /* A sanitizer serves strdup and others by itself, and has a leak check of its own. */
+    return __interceptor_malloc ? 0 : atomic_load(&state.live);
+}
+
+static int note_spared(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    static const char *const names[] = {"/libev.so", "/ld-linux", "/libasan.so", "/libubsan.so",
+                                        "/vgpreload"};
+    bool first = *(bool *)arg;
+    bool spared = first; /* the program comes first */
+    (void)size;
+    *(bool *)arg = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        spared = spared || strstr(info->dlpi_name, names[i]) != NULL;
+    if (!spared || state.spared_count == SPARED_MAX)
+        return 0;
+    struct range range = {UINTPTR_MAX, 0};
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        if (info->dlpi_phdr[i].p_type != PT_LOAD)
+            continue;
+        uintptr_t from = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+        uintptr_t to = from + info->dlpi_phdr[i].p_memsz;
+        range.from = from < range.from ? from : range.from;
+        range.to = to > range.to ? to : range.to;
+    }
+    state.spared[state.spared_count++] = range;
+    return 0;
+}
+
+static bool host_denies(void *arg)
+{
+    (void)arg;
+    return atomic_load(&state.armed) && is_next_denied();
+}
+
+void allocations_arm(struct fake_host *host, unsigned k)
+{
+    bool first = true;
+    state.spared_count = 0;
+    dl_iterate_phdr(note_spared, &first);
+    host->deny = host_denies;
+    state.k = k;
+    atomic_store(&state.counted, 0);
+    atomic_store(&state.armed, true);
+}
+
+unsigned allocations_disarm(void)
+{
+    atomic_store(&state.armed, false);
+    return atomic_load(&state.counted);
+}
