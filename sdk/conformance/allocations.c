@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Lets a plugin's k-th allocation fail. The program's own malloc family stands before the C
- * library's for every object of the process, and looks at the caller's address: what the
- * program itself, the loop's library (which aborts) and the dynamic linker ask for is always
- * granted.
+ * library's for every object of the process, and looks at the caller's address: what counts is
+ * what the plugin's own code asks for, and the C library (strdup, fopen) for it. Other libraries
+ * are not tried here: they make hundreds of thousands, and their errors reach the plugin anyway.
  */
 #include "conformance.h"
 
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPARED_MAX 8
+#define RANGES_MAX 4
 #define EXPORTED __attribute__((visibility("default")))
 
 struct range {
@@ -26,8 +26,8 @@ static struct {
     atomic_long live;
     unsigned k;
     atomic_bool armed;
-    size_t spared_count;
-    struct range spared[SPARED_MAX];
+    size_t range_count;
+    struct range ranges[RANGES_MAX];
 } state;
 
 void *__libc_malloc(size_t);
@@ -51,13 +51,15 @@ static bool denied(const void *caller)
 {
     if (!atomic_load_explicit(&state.armed, memory_order_relaxed))
         return false;
-    for (size_t i = 0; i < state.spared_count; i++)
-        if ((uintptr_t)caller >= state.spared[i].from && (uintptr_t)caller < state.spared[i].to)
+    for (size_t i = 0; i < state.range_count; i++) {
+        if ((uintptr_t)caller < state.ranges[i].from || (uintptr_t)caller >= state.ranges[i].to)
+            continue;
+        if (!is_next_denied())
             return false;
-    if (!is_next_denied())
-        return false;
-    errno = ENOMEM;
-    return true;
+        errno = ENOMEM;
+        return true;
+    }
+    return false;
 }
 
 static void *counted(void *p)
@@ -137,17 +139,12 @@ long allocations_live(void)
     return __interceptor_malloc ? 0 : atomic_load(&state.live);
 }
 
-static int note_spared(struct dl_phdr_info *info, size_t size, void *arg)
+static int note_range(struct dl_phdr_info *info, size_t size, void *arg)
 {
-    static const char *const names[] = {"/libev.so", "/ld-linux", "/libasan.so", "/libubsan.so",
-                                        "/vgpreload"};
-    bool first = *(bool *)arg;
-    bool spared = first; /* the program comes first */
+    const char *plugin = arg;
     (void)size;
-    *(bool *)arg = false;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        spared = spared || strstr(info->dlpi_name, names[i]) != NULL;
-    if (!spared || state.spared_count == SPARED_MAX)
+    if ((strcmp(info->dlpi_name, plugin) != 0 && strstr(info->dlpi_name, "/libc.so") == NULL) ||
+        state.range_count == RANGES_MAX)
         return 0;
     struct range range = {UINTPTR_MAX, 0};
     for (size_t i = 0; i < info->dlpi_phnum; i++) {
@@ -158,7 +155,7 @@ static int note_spared(struct dl_phdr_info *info, size_t size, void *arg)
         range.from = from < range.from ? from : range.from;
         range.to = to > range.to ? to : range.to;
     }
-    state.spared[state.spared_count++] = range;
+    state.ranges[state.range_count++] = range;
     return 0;
 }
 
@@ -168,12 +165,11 @@ static bool host_denies(void *arg)
     return atomic_load(&state.armed) && is_next_denied();
 }
 
-void allocations_arm(struct fake_host *host, unsigned k)
+void allocations_arm(struct life *life, unsigned k)
 {
-    bool first = true;
-    state.spared_count = 0;
-    dl_iterate_phdr(note_spared, &first);
-    host->deny = host_denies;
+    state.range_count = 0;
+    dl_iterate_phdr(note_range, (void *)(uintptr_t)plugin_path(life->subject->plugin));
+    life->host.deny = host_denies;
     state.k = k;
     atomic_store(&state.counted, 0);
     atomic_store(&state.armed, true);

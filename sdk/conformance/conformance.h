@@ -27,6 +27,7 @@ struct subject {
     const char *only, *scheme; /* or NULL */
     char *run;                 /* the words of a command to run, or NULL */
     bool is_unix, allows_garbage;
+    long keeps; /* blocks of memory that a library keeps of each life */
 };
 
 /* One instance, from options to destroy. */
@@ -38,6 +39,7 @@ struct life {
     void *config;
     void *self;
     bool created;
+    bool hurried;                    /* waits are short: nothing but the clock will come */
     struct fake_transport transport; /* of the kind transport */
     int32_t exit_code;               /* of the kind command, once it has finished */
     unsigned finished;
@@ -89,9 +91,9 @@ void life_idle(struct life *life, uint64_t ms);
 __attribute__((format(printf, 1, 2), noreturn)) void skip(const char *fmt, ...);
 
 /* ---- allocations.c ---- */
-/* From now on the k-th allocation of the plugin and its libraries fails (k 0: none), those that
- * it asks of the host among them. */
-void allocations_arm(struct fake_host *host, unsigned k);
+/* From now on the k-th allocation of the plugin's own code fails (k 0: none), those that it asks
+ * of the host among them. */
+void allocations_arm(struct life *life, unsigned k);
 /* Returns how many there were. */
 unsigned allocations_disarm(void);
 /* Blocks that the whole process has; 0 where a sanitizer looks for leaks itself. */

@@ -115,7 +115,7 @@ static void nothing_left(struct subject *s)
         fake_host_fail("broken: after destroy nothing is left: %d lives left %u descriptors open",
                        LIVES, fds_after - fds);
     /* A leak comes back in every life; a cache that grew once does not. */
-    if (blocks_after - blocks >= LIVES)
+    if (blocks_after - blocks >= LIVES * (s->keeps + 1))
         fake_host_fail(
             "broken: after destroy nothing is left: each life leaves %ld blocks of memory",
             (blocks_after - blocks) / LIVES);
@@ -248,7 +248,8 @@ static unsigned poor_life(struct subject *s, unsigned k)
 {
     struct life life;
     life_init(&life, s);
-    allocations_arm(&life.host, k);
+    life.hurried = true;
+    allocations_arm(&life, k);
     if (life_create(&life) == BURROW_OK) {
         if (life_start(&life) == BURROW_OK) {
             work(&life);

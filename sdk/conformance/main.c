@@ -17,7 +17,7 @@
 
 #define SKIPPED 77
 #define LEAKED 76
-#define CHECK_SECONDS 300
+#define CHECK_SECONDS 180
 #define SAID_MAX 8192
 
 static const char usage[] =
@@ -31,6 +31,7 @@ static const char usage[] =
     "  --allows-garbage   auth: the plugin lets everyone in, and means it\n"
     "  --unix             transport: it dials a path (unix:///PATH) instead of an address\n"
     "  --scheme=NAME      transport: the scheme to dial; by default its first\n"
+    "  --keeps=N          blocks of memory that a library keeps of each life, known and few\n"
     "  --run='WORDS'      command: what to run\n"
     "\n"
     "CONFORMANCE_STEP=N in the environment fails only every N-th allocation in turn.\n";
@@ -180,6 +181,8 @@ static bool flag(struct subject *s, char *word, bool *list)
         s->only = value;
     else if ((value = value_of(word, "--scheme")) != NULL)
         s->scheme = value;
+    else if ((value = value_of(word, "--keeps")) != NULL)
+        s->keeps = atol(value);
     else if ((value = value_of(word, "--run")) != NULL)
         s->run = value;
     else

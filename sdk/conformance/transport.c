@@ -184,7 +184,9 @@ static void closes_inside_data(struct subject *s)
         for (int n = 0; n < 5; n++)
             pair_send_text(&p.client, "more than once");
         if (!pair_wait_closed(&p))
-            fake_host_fail("broken: `closed` follows a close inside data");
+            fake_host_fail(
+                "broken: `closed` follows a close inside data (way %zu: client %u, server %u)", i,
+                p.client.closed, p.server.closed);
         pair_idle(&p, 5000);
         finish_pair(&p, &a, &b);
     }

@@ -91,15 +91,12 @@ static void accept_one(struct pair *p)
     if (fd < 0)
         return;
     close_listener(p);
-    p->server_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    p->server_fd = fd; /* the number only: a copy would keep the connection alive */
     p->server.on_authenticate = on_authenticate;
     p->accepted = true;
     if (fake_link_accept(&p->server, &p->server_life->transport, fd) != BURROW_OK) {
         fake_link_finish(&p->server);
         p->accepted = false;
-        /* The peer must see that nobody is there. */
-        close(p->server_fd);
-        p->server_fd = -1;
     }
 }
 
@@ -216,8 +213,6 @@ void pair_finish(struct pair *p)
         fake_link_finish(&p->client);
     if (p->accepted)
         fake_link_finish(&p->server);
-    if (p->server_fd >= 0)
-        close(p->server_fd);
 }
 
 void pair_sockets(struct life *life, int fds[2])

@@ -9,7 +9,7 @@ struct pair {
     struct life *client_life, *server_life; /* may be the same */
     struct burrow_link client, server;
     bool dialled, accepted;
-    int listener, server_fd; /* server_fd: a copy, to cut the connection; or -1 */
+    int listener, server_fd; /* server_fd: the transport's, only to cut the connection */
     char path[108];          /* of a Unix socket, or "" */
 };
 
