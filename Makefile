@@ -13,7 +13,7 @@ BURROW = $(BUILD)/bin/burrow
 DEPS = gcc g++ cmake ninja-build pkg-config libev-dev libwebsockets-dev libwebsockets-evlib-ev \
 	libssl-dev libjose-dev libjansson-dev libyaml-dev libcurl4-openssl-dev uthash-dev libcmocka-dev \
 	ca-certificates curl openssl python3
-DEPS_TEST = python3-pytest python3-websockets python3-cryptography clang-format postgresql postgresql-client \
+DEPS_TEST = python3-pytest clang python3-websockets python3-cryptography clang-format postgresql postgresql-client \
 	redis-server redis-tools nginx-light tinyproxy-bin netcat-openbsd iproute2
 DEPS_BENCH = socat
 DEPS_CHECK = clang clang-format libclang-rt-14-dev gcovr

@@ -315,7 +315,9 @@ struct burrow_plugin {
      * before. On failure nothing changed, and the config of before stays in force; it goes after
      * a success. Without reload the config stays what it was at create. */
     int (*reload)(void *self, const void *config);
-    void (*stop)(void *self); /* answered by host->stopped, maybe later */
+    /* Answered by host->stopped, maybe later. Requests that are open may be answered before that,
+     * never after it. */
+    void (*stop)(void *self);
     void (*destroy)(void *self);
 };
 
@@ -328,9 +330,15 @@ struct burrow_plugin {
 #define BURROW_EXPORT __attribute__((visibility("default")))
 #endif
 /* BURROW_PLUGIN = { .magic = BURROW_PLUGIN_MAGIC, .size = sizeof(struct burrow_plugin), … }; */
+#ifdef __cplusplus
+#define BURROW_PLUGIN                                                                              \
+    BURROW_EXPORT const struct burrow_plugin burrow_plugin_v0;                                     \
+    const struct burrow_plugin burrow_plugin_v0
+#else
 #define BURROW_PLUGIN                                                                              \
     BURROW_EXPORT extern const struct burrow_plugin burrow_plugin_v0;                              \
     const struct burrow_plugin burrow_plugin_v0
+#endif
 
 /* Log and error calls with a format, for any struct burrow_host pointer. */
 __attribute__((format(printf, 3, 4))) static inline void

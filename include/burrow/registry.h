@@ -32,6 +32,7 @@ struct burrow_publication {
     uint32_t size;
     uint32_t service_count;
     const char *client_id;
+    /* The first one's size is the step from one to the next: a later host's are larger. */
     const struct burrow_published_service *services;
 };
 

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs burrow-conformance on a plugin with the words of a file of arguments, one per line:
+
+    run.py PROGRAM PLUGIN.so ARGS-FILE      the plugin must pass
+    run.py PROGRAM PLUGIN.so --fails CHECK [WORD]...   it must fail this check, and is run alone
+
+In a word, {cert}, {key}, {public}, {secret} and {clients} stand for files made for this run,
+{dir} for their folder. Words that begin with -- go before the plugin.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+CLIENTS = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 client-a\n"
+
+
+def make_files(folder):
+    """A certificate with its key, the key's public half, a secret."""
+    path = {name: os.path.join(folder, file) for name, file in
+            (("cert", "cert.pem"), ("key", "key.pem"), ("public", "public.pem"), ("secret", "secret"),
+             ("clients", "clients"))}
+    quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                    "-nodes", "-days", "30", "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", path["key"],
+                    "-out", path["cert"]], **quiet)
+    os.chmod(path["key"], 0o600)
+    subprocess.run(["openssl", "pkey", "-in", path["key"], "-pubout", "-out", path["public"]], **quiet)
+    for name, text in (("secret", "a secret of this run, long enough for HS256"), ("clients", CLIENTS)):
+        fd = os.open(path[name], os.O_WRONLY | os.O_CREAT, 0o600)
+        with os.fdopen(fd, "w") as file:
+            file.write(text)
+    return {**path, "dir": folder}
+
+
+def words_of(file, values):
+    lines = (line.strip() for line in Path(file).read_text().splitlines())
+    return [line.format(**values) for line in lines if line and not line.startswith("#")]
+
+
+def main():
+    program, plugin, *rest = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        values = make_files(folder)
+        if rest[0] == "--fails":
+            words = [f"--only={rest[1]}", *(word.format(**values) for word in rest[2:])]
+        else:
+            words = words_of(rest[0], values)
+        flags = [word for word in words if word.startswith("--")]
+        done = subprocess.run([program, *flags, plugin, *(word for word in words if word not in flags)],
+                              check=False, stdout=subprocess.PIPE, text=True)
+    print(done.stdout)
+    if rest[0] != "--fails":
+        return done.returncode
+    caught = any(line.startswith("not ok") and f" - {rest[1]}:" in line for line in done.stdout.splitlines())
+    print("caught" if caught and done.returncode == 1 else "NOT CAUGHT")
+    return 0 if caught and done.returncode == 1 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
