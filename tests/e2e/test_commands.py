@@ -330,7 +330,7 @@ def test_the_documents_tell_every_option_with_its_variable_and_default(burrow):
     """docs/operations.md against --help, both ways."""
     documented = set(re.findall(r"^\| `(--[a-z-]+)`[^|]*(?:\\\|[^|]*)* \| `(BURROW_\w+)` \| `?(.*?)`? \|", operations(), re.M))
     helped = set()
-    for argv in (["server"], ["client"], ["token", "mint"], ["plugins"]):
+    for argv in (["server"], ["client"], ["token", "mint"], ["expose"], ["plugins"]):
         text = ok(burrow.run(*argv, "--help"))
         for option in re.split(r"^  (?=--)", text, flags=re.M)[1:]:
             variable, default = re.search(r"^ {8}(BURROW_\w+)(?:, default (\S+))?(?:,.*)?$", option, re.M).groups()

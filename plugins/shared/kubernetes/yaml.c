@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <yaml.h>
 
 struct reading {
@@ -169,15 +170,19 @@ static int append(void *arg, unsigned char *bytes, size_t n)
     return 1;
 }
 
-/* A string that a reader would take for something else is quoted. */
+/* A string that a reader would take for something else is quoted: also what YAML 1.1 does, which
+ * kubectl reads (yes, off, 1_000, 12:30, dates …). */
 static yaml_scalar_style_t style_of(const char *text)
 {
-    json_t *read = plain_scalar(text);
-    bool stays = json_is_string(read);
-    json_decref(read);
+    static const char *const words[] = {"y",   "n",    "yes",   "no",   "on",
+                                        "off", "true", "false", "null", NULL};
+    char first = *text;
+    bool plain = (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z') || first == '/';
+    for (const char *const *word = words; *word != NULL; word++)
+        plain = plain && strcasecmp(text, *word) != 0;
     if (strchr(text, '\n') != NULL)
         return YAML_LITERAL_SCALAR_STYLE;
-    return stays ? YAML_ANY_SCALAR_STYLE : YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+    return plain ? YAML_ANY_SCALAR_STYLE : YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 }
 
 static bool emit_scalar(yaml_emitter_t *emitter, const char *text, yaml_scalar_style_t style)
