@@ -14,7 +14,7 @@ DEPS = gcc g++ cmake ninja-build pkg-config libev-dev libwebsockets-dev libwebso
 	libssl-dev libjose-dev libjansson-dev libyaml-dev libcurl4-openssl-dev uthash-dev libcmocka-dev \
 	ca-certificates curl openssl python3
 DEPS_TEST = python3-pytest clang python3-websockets python3-cryptography clang-format postgresql postgresql-client \
-	redis-server redis-tools nginx-light tinyproxy-bin netcat-openbsd iproute2
+	redis-server redis-tools nginx-light tinyproxy-bin netcat-openbsd iproute2 nftables
 DEPS_BENCH = socat
 DEPS_CHECK = clang clang-format libclang-rt-14-dev gcovr
 
@@ -67,7 +67,7 @@ build-all: configure
 demo: build ## see data go through a tunnel: server, client, a local web server and curl
 	@$(PYTHON) tests/demo.py --build $(BUILD)
 
-.PHONY: test unit e2e
+.PHONY: test unit e2e faults
 test: unit e2e ## build and run all tests
 
 unit: deps-test build-all ## build and run the unit tests and the rules
@@ -76,9 +76,14 @@ unit: deps-test build-all ## build and run the unit tests and the rules
 e2e: deps-test build-all ## build and run the end-to-end tests
 	BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e $(PYTEST_ARGS)
 
+faults: export BURROW_LONG ?=
+faults: deps-test build-all ## break networks, processes and limits under load, as root; BURROW_LONG=1: the long form
+	BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/faults $(PYTEST_ARGS)
+
 .PHONY: verify
-verify: deps-test build-all ## run the long forms of tests: 1,000 streams under 100 reloads
+verify: deps-test build-all ## run the long forms of tests: 1,000 streams under 100 reloads, 100 of each fault (root)
 	BURROW_LONG=1 BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e/test_reload.py $(PYTEST_ARGS)
+	$(MAKE) faults BURROW_LONG=1
 
 .PHONY: bench
 bench: deps-bench build-all ## measure direct, socat, ws, wss and tls in one interleaved run
