@@ -90,6 +90,10 @@ bench: deps-bench build-all ## measure direct, socat, ws, wss and tls in one int
 	@$(PYTHON) tests/bench/bench.py --build $(BUILD) $(BENCH_ARGS)
 	@$(BUILD)/tests/bench/jwt-bench
 
+.PHONY: abi-update
+abi-update: configure ## write tests/abi/table after an announced change of include/burrow
+	@cmake --build $(BUILD) --target abi-update
+
 .PHONY: format clean
 format: deps-check ## lay out all C files by .clang-format
 	git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i

@@ -18,7 +18,8 @@
  *
  * ABI changelog
  *   v0, minor 0: first version. While the symbol is burrow_plugin_v0, anything may change.
- *   v0, minor 1: host: watch_files, unwatch_files.
+ *   v0, minor 1: host: watch_files, unwatch_files. auth: host check_grants, credential method
+ *     CERTIFICATE, code with ABSTAIN. transport: burrow_dial.fd instead of reserved, flag TOKEN.
  */
 #ifndef BURROW_PLUGIN_H
 #define BURROW_PLUGIN_H

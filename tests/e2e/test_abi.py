@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plugins that were built against headers of another time than this burrow's."""
+import os
+
+import pytest
+
+from harness.sockets import dial, echo, read_exactly
+
+
+@pytest.mark.parametrize("name", ("auth-older", "auth-newer"))
+def test_a_plugin_of_other_headers_works(world, burrow, transport, name):
+    """auth-older: of the first version of the headers. auth-newer: of longer tables than the host's."""
+    plugin = os.path.join(burrow.build, "tests", "abi", f"{name}.so")
+    server = world.server(transport, f"--plugin={plugin}", auth=False)
+    client = world.client(server, world.target(echo), token="sesame")
+    with dial(client.bridge) as user:
+        user.sendall(b"hello")
+        assert read_exactly(user, 5) == b"hello"
+    other = world.client(server, "127.0.0.1:9", token="wrong", client_id="b", wait=False)
+    other.wait_event("refused", 20, code="invalid_token")
+    assert server.wait_event("auth_refused", 20)["plugin"] == name
+    assert not server.seen("plugin_fault")
+    if name == "auth-newer":
+        assert "later entries: host 0, auth host 0" in server.log
