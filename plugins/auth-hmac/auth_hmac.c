@@ -7,6 +7,7 @@
  * The plugin itself only reads options and files, again when they change, and tells the host;
  * what a good token is, the gate in shared/jwt decides. It answers within verify.
  */
+#include "file.h"
 #include "jwt/auth.h"
 #include "jwt/key.h"
 #include "jwt/secret.h"
@@ -113,37 +114,27 @@ static void warn(const struct auth_hmac *a)
     jwt_rules_warn(a->host, &a->now.rules);
 }
 
-/* Takes over what the configuration and its files say now. */
-static int renew(struct auth_hmac *a, const struct auth_hmac_config *config)
+static void take_over(struct auth_hmac *a, const struct settings *fresh)
 {
-    struct settings s;
-    int r = read_settings(a->host, config, &s);
-    if (r < 0)
-        return r;
     jwt_secrets_finish(&a->now.secrets);
-    a->now = s;
+    a->now = *fresh;
     warn(a);
-    return BURROW_OK;
 }
 
 static int on_files(void *arg)
 {
     struct auth_hmac *a = from_self(arg);
-    return renew(a, a->now.config);
+    struct settings fresh;
+    int r = read_settings(a->host, a->now.config, &fresh);
+    if (r == BURROW_OK)
+        take_over(a, &fresh);
+    return r;
 }
 
-/* Watches the files that config names, in place of those before. */
 static int watch(struct auth_hmac *a, const struct auth_hmac_config *config)
 {
-    if (!BURROW_HAS(a->host, watch_files))
-        return BURROW_OK; /* an older host: a restart reads them */
     const char *const paths[] = {config->secrets.file, config->secrets.previous_file};
-    struct burrow_files *files = a->host->watch_files(a->host->self, paths, 2, on_files, a);
-    if (!files)
-        return burrow_error(a->host, BURROW_ENOMEM, "out of memory");
-    a->host->unwatch_files(a->files);
-    a->files = files;
-    return BURROW_OK;
+    return file_watch(a->host, paths, 2, on_files, a, &a->files);
 }
 
 static int start(void *self)
@@ -153,22 +144,26 @@ static int start(void *self)
     return watch(a, a->now.config);
 }
 
+/* Nothing is taken over before all that can fail has been done. */
 static int reload(void *self, const void *config)
 {
     struct auth_hmac *a = from_self(self);
-    const struct auth_hmac_config *before = a->now.config;
-    int r = renew(a, config);
-    if (r == BURROW_OK && (r = watch(a, config)) < 0)
-        renew(a, before); /* nothing may have changed after a failure */
+    struct settings fresh;
+    int r = read_settings(a->host, config, &fresh);
+    if (r < 0)
+        return r;
+    r = watch(a, config);
+    if (r == BURROW_OK)
+        take_over(a, &fresh);
+    else
+        jwt_secrets_finish(&fresh.secrets);
     return r;
 }
 
 static void stop(void *self)
 {
     struct auth_hmac *a = from_self(self);
-    if (BURROW_HAS(a->host, unwatch_files))
-        a->host->unwatch_files(a->files);
-    a->files = NULL;
+    file_unwatch(a->host, &a->files);
     a->host->stopped(a->host->self);
 }
 

@@ -6,6 +6,7 @@
  * A model for plugins with a file of their own: check and create read it, start asks the host to
  * watch it, and a new version takes the place of the old one only when all of it is good.
  */
+#include "file.h"
 #include "must.h"
 #include "token_list.h"
 #include "utc.h"
@@ -86,15 +87,7 @@ static int on_change(void *arg);
 
 static int watch(struct auth_static *a, const struct config *config)
 {
-    if (!BURROW_HAS(a->host, watch_files))
-        return BURROW_OK; /* an older host: the file is read at start and reload */
-    struct burrow_files *files =
-        a->host->watch_files(a->host->self, &config->file, 1, on_change, a);
-    if (files == NULL)
-        return burrow_error(a->host, BURROW_ENOMEM, "out of memory");
-    a->host->unwatch_files(a->watch);
-    a->watch = files;
-    return BURROW_OK;
+    return file_watch(a->host, &config->file, 1, on_change, a, &a->watch);
 }
 
 /* ---- life -------------------------------------------------------------------------------- */
@@ -166,9 +159,7 @@ static int on_change(void *arg)
 static void stop(void *self)
 {
     struct auth_static *a = from_self(self);
-    if (a->watch != NULL)
-        a->host->unwatch_files(a->watch);
-    a->watch = NULL;
+    file_unwatch(a->host, &a->watch);
     a->host->stopped(a->host->self);
 }
 

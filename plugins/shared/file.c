@@ -2,7 +2,6 @@
 /* Reads whole small files, see file.h. */
 #include "file.h"
 
-#include <burrow/plugin.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -80,4 +79,24 @@ void file_free(struct file_bytes *bytes)
         explicit_bzero(bytes->data, bytes->len);
     free(bytes->data);
     *bytes = (struct file_bytes){NULL, 0};
+}
+
+int file_watch(const struct burrow_host *host, const char *const *paths, uint32_t n,
+               burrow_files_fn *fn, void *arg, struct burrow_files **watch)
+{
+    if (!BURROW_HAS(host, unwatch_files))
+        return BURROW_OK;
+    struct burrow_files *files = host->watch_files(host->self, paths, n, fn, arg);
+    if (!files)
+        return burrow_error(host, BURROW_ENOMEM, "out of memory");
+    host->unwatch_files(*watch);
+    *watch = files;
+    return BURROW_OK;
+}
+
+void file_unwatch(const struct burrow_host *host, struct burrow_files **watch)
+{
+    if (*watch)
+        host->unwatch_files(*watch);
+    *watch = NULL;
 }

@@ -6,6 +6,7 @@
 #ifndef SHARED_FILE_H
 #define SHARED_FILE_H
 
+#include <burrow/plugin.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -25,5 +26,15 @@ int file_read(const char *path, size_t max, bool trusted, struct file_bytes *ret
               char why[FILE_WHY]);
 /* Wipes and frees. */
 void file_free(struct file_bytes *bytes);
+
+/*
+ * Has the host watch the files in place of those of *watch (which may be NULL), see its
+ * watch_files. An older host watches nothing: what the files say counts from a restart or reload.
+ * BURROW_ENOMEM, explained by host->verror: *watch is as it was.
+ */
+int file_watch(const struct burrow_host *host, const char *const *paths, uint32_t n,
+               burrow_files_fn *fn, void *arg, struct burrow_files **watch);
+/* Ends it; *watch, which may be NULL, is NULL then. */
+void file_unwatch(const struct burrow_host *host, struct burrow_files **watch);
 
 #endif

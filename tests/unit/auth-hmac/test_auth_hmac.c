@@ -363,6 +363,35 @@ static void a_reload_takes_new_options_or_changes_nothing(void **state)
     loaded_finish(&next);
 }
 
+/* The host frees the configuration that was not taken: nothing of it may be in use then. */
+static void a_failed_reload_leaves_the_old_configuration_though_its_file_is_gone(void **state)
+{
+    struct loaded *l = *state;
+    char path[] = "/tmp/burrow-hmac-XXXXXX";
+    close(mkstemp(path));
+    write_secret(path, OLD);
+    loaded_set_string(l, "jwt-hmac-secret-file", path);
+    void *self = begin(l);
+    unlink(path);
+    char *old = mint("HS256", OLD, "client-a", 3600),
+         *new = mint("HS256", SECRET, "client-a", 3600);
+    struct loaded next;
+    loaded_init(&next, PLUGIN_FILE, "auth-hmac", BURROW_KIND_AUTH);
+    loaded_set_secret(&next, "jwt-hmac-secret", SECRET);
+    l->host.fail_at = 1; /* the files cannot be watched */
+    assert_int_equal(l->plugin->reload(self, next.config), BURROW_ENOMEM);
+    loaded_finish(&next);
+    assert_int_equal(ask(l, self, old).result, BURROW_AUTH_ALLOW);
+    assert_int_equal(ask(l, self, new).result, BURROW_AUTH_ABSTAIN);
+    write_secret(path, SECRET); /* and the old file is still the one that is watched */
+    assert_int_equal(fake_host_touch(&l->host, path), BURROW_OK);
+    assert_int_equal(ask(l, self, new).result, BURROW_AUTH_ALLOW);
+    unlink(path);
+    free(old);
+    free(new);
+    loaded_end(l, self);
+}
+
 static void grants_go_to_the_host_as_they_are(void **state)
 {
     struct loaded *l = *state;
@@ -424,6 +453,7 @@ int main(void)
         WITH_PLUGIN(a_weak_previous_secret_is_refused),
         WITH_PLUGIN(a_changed_file_is_read_again_and_a_broken_one_changes_nothing),
         WITH_PLUGIN(a_reload_takes_new_options_or_changes_nothing),
+        WITH_PLUGIN(a_failed_reload_leaves_the_old_configuration_though_its_file_is_gone),
         WITH_PLUGIN(grants_go_to_the_host_as_they_are),
         WITH_PLUGIN(two_instances_keep_their_own_secrets),
     };
