@@ -16,6 +16,7 @@
 #define CHAIN_MAGIC 0x43484e30u
 #define REQUEST_MAGIC 0x52455130u
 #define MAX_HEADERS 64u
+#define MAX_EXPIRES_MS INT64_C(253402300799000) /* 9999-12-31: a later one counts as this */
 
 struct auth_chain {
     uint32_t magic;
@@ -92,11 +93,37 @@ static void deny(struct auth_request *r, uint32_t code, const char *reason)
     snprintf(r->reason, sizeof r->reason, "%.*s", (int)sizeof r->reason - 1, reason);
 }
 
+static void cannot_tell(struct auth_request *r, const char *reason)
+{
+    r->result = BURROW_AUTH_UNAVAILABLE;
+    snprintf(r->reason, sizeof r->reason, "%.*s", (int)sizeof r->reason - 1, reason);
+}
+
+/* A right that has ended would begin a session only to end it, and end an older one for it. */
+static bool note_expiry(struct auth_request *r, int64_t expires_ms)
+{
+    if (expires_ms < 0) {
+        deny(r, BURROW_CODE_INVALID_TOKEN, "the time at which the right ends is before 1970");
+        return false;
+    }
+    r->expires_ms = expires_ms < MAX_EXPIRES_MS ? expires_ms : MAX_EXPIRES_MS;
+    if (expires_ms == 0 || loop_unix_ms(r->chain->loop) < r->expires_ms + AUTH_LEEWAY_MS)
+        return true;
+    deny(r, BURROW_CODE_TOKEN_EXPIRED, "the right has ended already");
+    return false;
+}
+
 static void note_allow(struct auth_request *r, const struct burrow_verdict *v)
 {
     struct error err = {0};
-    if (BURROW_HAS(v, grants_json) && v->grants_json != NULL &&
-        grants_parse(v->grants_json, &r->grants, &err) != BURROW_OK) {
+    int rc = BURROW_OK;
+    if (BURROW_HAS(v, grants_json) && v->grants_json != NULL)
+        rc = grants_parse(v->grants_json, &r->grants, &err);
+    if (rc == BURROW_ENOMEM) {
+        cannot_tell(r, err.text);
+        return;
+    }
+    if (rc < 0) {
         deny(r, BURROW_CODE_INVALID_TOKEN, err.text);
         return;
     }
@@ -110,8 +137,8 @@ static void note_allow(struct auth_request *r, const struct burrow_verdict *v)
         r->subject[v->subject_len] = '\0';
         r->has_subject = true;
     }
-    r->result = BURROW_AUTH_ALLOW;
-    r->expires_ms = v->expires_ms;
+    if (note_expiry(r, v->expires_ms))
+        r->result = BURROW_AUTH_ALLOW;
 }
 
 /* Its code and reason count when everybody abstains: then they tell why. */
@@ -256,8 +283,7 @@ static void ask_member(struct auth_request *r)
     const struct auth_member *m = &r->chain->members[r->member];
     r->ticket = ticket_issue(r->chain->tickets, r);
     if (r->ticket == NULL) {
-        r->result = BURROW_AUTH_UNAVAILABLE;
-        snprintf(r->reason, sizeof r->reason, "out of memory");
+        cannot_tell(r, "out of memory");
         loop_task_schedule(r->chain->loop, &r->task);
         return;
     }

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #define AUTH_DEADLINE_MS 10000u
+#define AUTH_LEEWAY_MS 30000 /* a session outlives its right by this: clocks differ */
 #define AUTH_MAX_TOKEN 8192u
 #define AUTH_MAX_SUBJECT 128u
 #define AUTH_MAX_CERTIFICATE 16384u
@@ -35,7 +36,7 @@ struct auth_verdict {
     uint32_t result;     /* BURROW_AUTH_ALLOW, _DENY or _UNAVAILABLE */
     uint32_t code;       /* with DENY */
     const char *subject; /* with ALLOW: NULL for any, else NUL-terminated */
-    int64_t expires_ms;  /* with ALLOW: Unix time, 0: never */
+    int64_t expires_ms;  /* with ALLOW: Unix time up to the year 9999, 0: never */
     /* with ALLOW: what the identity may do, NULL for no limits; grants_ref keeps it. */
     struct grants *grants;
     bool unjudged;      /* with DENY: all have abstained */

@@ -25,11 +25,10 @@
 
 #define SERVER_MAGIC 0x53525630u
 #define MAX_LISTENERS (2 + SERVER_MAX_LISTEN)
-#define MAX_PENDING 256u       /* handshakes; at the limit the oldest goes */
-#define HANDSHAKE_MS 10000u    /* until the first message may flow; also an idle HTTP connection */
-#define REGISTER_MS 5000u      /* until the register frame is complete */
-#define TAKEOVERS_A_MINUTE 4u  /* of one client id; who comes then has to wait */
-#define EXPIRY_LEEWAY_MS 30000 /* a session outlives its token by this */
+#define MAX_PENDING 256u      /* handshakes; at the limit the oldest goes */
+#define HANDSHAKE_MS 10000u   /* until the first message may flow; also an idle HTTP connection */
+#define REGISTER_MS 5000u     /* until the register frame is complete */
+#define TAKEOVERS_A_MINUTE 4u /* of one client id; who comes then has to wait */
 #define SMALL_WINDOW 16384u
 #define STREAM_WINDOW (4u << 20)
 #define SESSION_WINDOW (16u << 20)

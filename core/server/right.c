@@ -25,7 +25,7 @@ static void arm_expiry(struct attachment *a)
         loop_timer_stop(a->expiry);
         return;
     }
-    int64_t left = a->expires_ms + EXPIRY_LEEWAY_MS - loop_unix_ms(a->server->loop);
+    int64_t left = a->expires_ms + AUTH_LEEWAY_MS - loop_unix_ms(a->server->loop);
     if (left > EXPIRY_CHECK_MS)
         left = EXPIRY_CHECK_MS;
     loop_timer_set(a->expiry, left > 0 ? (uint64_t)left : 0);
@@ -35,7 +35,7 @@ static void on_expiry(void *arg)
 {
     struct attachment *a = arg;
     must_be(a, ATTACHMENT_MAGIC);
-    if (loop_unix_ms(a->server->loop) < a->expires_ms + EXPIRY_LEEWAY_MS) {
+    if (loop_unix_ms(a->server->loop) < a->expires_ms + AUTH_LEEWAY_MS) {
         arm_expiry(a);
         return;
     }

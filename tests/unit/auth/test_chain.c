@@ -14,6 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define NOW_MS INT64_C(1700000000000) /* the fake loop's wall clock at first */
+#define LATER_MS (NOW_MS + 42)
+
 /* One scripted plugin. */
 struct actor {
     const struct burrow_auth_host *host;
@@ -125,19 +128,47 @@ static struct auth_request *ask(struct rig *rig, const char *token)
     return auth_ask(rig->chain, &c, on_done, rig);
 }
 
+static struct auth_verdict allowed_until(struct rig *rig, int64_t expires_ms)
+{
+    rig->actor[0].answer = BURROW_AUTH_ALLOW;
+    rig->actor[0].expires_ms = expires_ms;
+    assert_non_null(ask(rig, "t"));
+    fake_loop_settle(rig->loop);
+    return rig->verdict;
+}
+
+/* Whatever a plugin says: nobody is let in by a right that has ended, and no sum overflows. */
+static void an_allowance_that_has_ended_is_a_denial(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(allowed_until(rig, NOW_MS - AUTH_LEEWAY_MS + 1).result, BURROW_AUTH_ALLOW);
+    struct auth_verdict ended = allowed_until(rig, NOW_MS - AUTH_LEEWAY_MS);
+    assert_int_equal(ended.result, BURROW_AUTH_DENY);
+    assert_int_equal(ended.code, BURROW_CODE_TOKEN_EXPIRED);
+    const int64_t senseless[] = {-1, INT64_MIN};
+    for (size_t i = 0; i < 2; i++) {
+        ended = allowed_until(rig, senseless[i]);
+        assert_int_equal(ended.result, BURROW_AUTH_DENY);
+        assert_int_equal(ended.code, BURROW_CODE_INVALID_TOKEN);
+    }
+    assert_int_equal(allowed_until(rig, 0).expires_ms, 0);
+    assert_int_equal(allowed_until(rig, INT64_MAX).result, BURROW_AUTH_ALLOW);
+    assert_int_equal(rig->verdict.expires_ms, INT64_C(253402300799000));
+}
+
 static void an_answer_within_verify_resumes_the_asker_later(void **state)
 {
     struct rig *rig = *state;
     rig->actor[0].answer = BURROW_AUTH_ALLOW;
     rig->actor[0].subject = "pg";
-    rig->actor[0].expires_ms = 42;
+    rig->actor[0].expires_ms = LATER_MS;
     assert_non_null(ask(rig, "t"));
     assert_int_equal(rig->done, 0);
     fake_loop_settle(rig->loop);
     assert_int_equal(rig->done, 1);
     assert_int_equal(rig->verdict.result, BURROW_AUTH_ALLOW);
     assert_string_equal(rig->subject, "pg");
-    assert_int_equal(rig->verdict.expires_ms, 42);
+    assert_int_equal(rig->verdict.expires_ms, LATER_MS);
     assert_string_equal(rig->plugin, "auth-a");
     assert_int_equal(rig->actor[1].asked, 0);
     assert_int_equal(auth_pending(rig->chain), 0);
@@ -438,6 +469,7 @@ int main(void)
         TEST(a_second_answer_is_ignored_even_for_a_later_question),
         TEST(a_cancelled_question_is_never_answered),
         TEST(a_question_that_was_answered_is_cancelled_without_asking_the_plugin),
+        TEST(an_allowance_that_has_ended_is_a_denial),
         TEST(grants_that_are_not_understood_deny),
         TEST(empty_grants_allow),
         TEST(grants_come_with_the_verdict),

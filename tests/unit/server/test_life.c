@@ -76,7 +76,7 @@ static void a_newer_token_lets_the_session_and_its_streams_live_on(void **state)
     fake_loop_advance(rig->loop, 9 * MINUTE);
     assert_false(conn->closing);
     assert_false(rig_was_reset(user));
-    fake_loop_advance(rig->loop, MINUTE + EXPIRY_LEEWAY_MS);
+    fake_loop_advance(rig->loop, MINUTE + AUTH_LEEWAY_MS);
     rig_expect_error(conn, FRAME_V2, "token_expired");
     close(user);
 }
@@ -85,7 +85,7 @@ static void a_newer_token_saves_a_session_whose_token_has_just_ended(void **stat
 {
     struct rig *rig = *state;
     struct recorder_conn *conn = client_for_a_minute(rig);
-    fake_loop_advance(rig->loop, MINUTE + EXPIRY_LEEWAY_MS - 1);
+    fake_loop_advance(rig->loop, MINUTE + AUTH_LEEWAY_MS - 1);
     rig->script.expires_ms = 0;
     offer_token(rig, conn, 1);
     assert_answered(conn, 1, "", 0);
@@ -105,7 +105,7 @@ static void a_refused_token_leaves_the_old_one_until_its_end(void **state)
     offer_token(rig, conn, 1);
     assert_answered(conn, 1, "invalid_token", 0);
     assert_int_equal(rig->server->stats.renewals_refused, 1);
-    fake_loop_advance(rig->loop, MINUTE + EXPIRY_LEEWAY_MS - 1);
+    fake_loop_advance(rig->loop, MINUTE + AUTH_LEEWAY_MS - 1);
     assert_false(conn->closing);
     fake_loop_advance(rig->loop, 1);
     rig_expect_error(conn, FRAME_V2, "token_expired");
