@@ -8,7 +8,8 @@
  *
  * The signature itself is checked by a jwt_verify_fn: jwt_verify_hmac for HS*, jwt_verify_keys
  * (key.h) for the others. A plugin that must fetch keys asks with those it has: BURROW_EAGAIN
- * says that the token has passed all that needs no key, and that no key here may verify it.
+ * says that the token has passed all that needs no key, and that the key which verifies it may
+ * be one that is not here.
  */
 #ifndef JWT_JWT_H
 #define JWT_JWT_H

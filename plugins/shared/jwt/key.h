@@ -84,7 +84,8 @@ int jwt_keys_from_jwks(const char *text, size_t len, jwt_skipped_fn *skipped, vo
  * The jwt_verify_fn of RS*, PS*, ES* and EdDSA; `key` is a const struct jwt_keys *. A token
  * with a kid is tried with the key of that id, and with keys that have none; a token without
  * one, with all that fit. BURROW_EAGAIN, with *why filled as for a denial: no key of the set
- * may verify this token; another set might. BURROW_EDENIED: those that may do not.
+ * may verify this token, or none that was tried is the one that it names; another set might
+ * verify it. BURROW_EDENIED: the key that it names does not.
  */
 int jwt_verify_keys(const void *key, const struct jwt_signed *token, struct jwt_refusal *why);
 

@@ -91,15 +91,17 @@ int jwt_verify_keys(const void *key, const struct jwt_signed *token, struct jwt_
                           "the token names no key (kid), and more than %u could be meant",
                           JWT_MAX_TRIES);
     int r = BURROW_EDENIED;
+    bool named = false; /* the key that the token names was among them */
     ERR_clear_error();
     for (size_t i = 0; i < keys->count && r != BURROW_OK; i++)
         if (may_verify(&keys->items[i], token)) {
             int one = try_key(&keys->items[i], token);
             if (one != BURROW_EDENIED)
                 r = one;
+            named = named || (token->kid && keys->items[i].kid[0] != '\0');
         }
     ERR_clear_error();
     if (r == BURROW_EDENIED)
-        return jwt_refuse(why, BURROW_CODE_INVALID_TOKEN, "the signature does not match the key");
-    return r;
+        jwt_refuse(why, BURROW_CODE_INVALID_TOKEN, "the signature does not match the key");
+    return r == BURROW_EDENIED && !named ? BURROW_EAGAIN : r;
 }

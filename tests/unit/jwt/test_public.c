@@ -32,12 +32,18 @@ static int judge(const char *alg, const char *token, size_t len, struct jwt_key 
     return jwt_check(token, len, &rules, jwt_verify_keys, &keys, NOW_MS, &who, why);
 }
 
+/* Either is a refusal; BURROW_EAGAIN where other keys might say otherwise. */
+static bool refused(int r)
+{
+    return r == BURROW_EDENIED || r == BURROW_EAGAIN;
+}
+
 /* Refused as invalid, before the claims were looked at. */
 static void refuses_signature(const char *alg, const char *token, struct jwt_key *key,
                               const char *part)
 {
     struct jwt_refusal why = {.code = 0};
-    assert_int_equal(judge(alg, token, strlen(token), key, 1, &why), BURROW_EDENIED);
+    assert_true(refused(judge(alg, token, strlen(token), key, 1, &why)));
     assert_int_equal(why.code, BURROW_CODE_INVALID_TOKEN);
     assert_int_equal(why.verified, 0);
     if (!strstr(why.text, part))
@@ -191,7 +197,7 @@ static void every_flipped_byte_is_refused_for_every_algorithm(void **state)
         for (size_t at = 0; at < len; at++)
             for (unsigned bit = 1; bit < 64; bit <<= 2) { /* each stays in or near the alphabet */
                 token[at] = (char)((uint8_t)token[at] ^ bit);
-                assert_int_equal(judge(key_algs[i], token, len, &key, 1, &why), BURROW_EDENIED);
+                assert_true(refused(judge(key_algs[i], token, len, &key, 1, &why)));
                 assert_int_equal(why.code, BURROW_CODE_INVALID_TOKEN);
                 token[at] = (char)((uint8_t)token[at] ^ bit);
             }
@@ -315,8 +321,15 @@ static void the_kid_chooses_the_key(void **state)
     assert_int_equal(why.code, BURROW_CODE_INVALID_TOKEN);
     assert_int_equal(judge("ES256", unnamed, strlen(unnamed), keys, 0, &why), BURROW_EAGAIN);
     assert_string_equal(why.text, "no ES256 key is known");
+    /* Keys may change without a name: only the failure of the named one is final. */
+    assert_int_equal(judge("ES256", unnamed, strlen(unnamed), keys, 1, &why), BURROW_EAGAIN);
+    assert_string_equal(why.text, "the signature does not match the key");
     keys[1].kid[0] = '\0'; /* a key without an id may be meant by any */
     assert_int_equal(judge("ES256", unknown, strlen(unknown), keys, 2, &why), BURROW_OK);
+    keys[0].kid[0] = '\0';
+    assert_int_equal(judge("ES256", unknown, strlen(unknown), keys, 1, &why), BURROW_EAGAIN);
+    assert_string_equal(why.text, "the signature does not match the key");
+    memcpy(keys[0].kid, "one", 4);
     keys[1].only = jwt_alg_find("ES384"); /* but not against its alg */
     assert_int_equal(judge("ES256", unknown, strlen(unknown), keys, 2, &why), BURROW_EAGAIN);
     free(named);
