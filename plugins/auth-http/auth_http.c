@@ -189,7 +189,7 @@ static int start(void *self)
     struct auth_http *a = from_self(self);
     if (a->plain) {
         const struct burrow_field fields[] = {
-            burrow_str("url", a->rules.url),
+            http_url_field(a->rules.url),
             burrow_str("hint", "tokens can be read on the way (auth-http-allow-http)"),
         };
         a->host->event(a->host->self, BURROW_LOG_WARN, "auth_http_without_tls", fields, 2);

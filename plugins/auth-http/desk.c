@@ -4,12 +4,12 @@
 
 #include "http/ca.h"
 #include "must.h"
+#include "utc.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define DESK_MAGIC 0x4b534544u     /* "DESK" in memory order */
 #define QUESTION_MAGIC 0x54534551u /* "QEST" */
@@ -95,13 +95,6 @@ static void settle(struct desk *d, struct question *q, const struct opinion *opi
     question_free(q);
 }
 
-static int64_t unix_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* One line when the service goes and one when it is back: how often is in the metrics. */
 static void note_health(struct desk *d, bool failed, const char *reason)
 {
@@ -111,7 +104,7 @@ static void note_health(struct desk *d, bool failed, const char *reason)
         return;
     d->failing = failed;
     const struct burrow_field fields[] = {
-        burrow_str("url", d->rules.url),
+        http_url_field(d->rules.url),
         burrow_str("reason", reason),
     };
     d->host->event(d->host->self, failed ? BURROW_LOG_WARN : BURROW_LOG_INFO,
@@ -129,7 +122,7 @@ static void on_done(void *arg, int result, const struct http_response *response,
     int64_t keep_ms = 0;
     unask(d, q);
     if (result == BURROW_OK)
-        opinion_read(response, unix_ms(), &opinion, &keep_ms);
+        opinion_read(response, utc_now_ms(), &opinion, &keep_ms);
     else
         opinion_unavailable(error, &opinion);
     note_health(d, opinion.result == BURROW_AUTH_UNAVAILABLE, opinion.reason);
@@ -259,7 +252,7 @@ void desk_ask(struct desk *d, struct burrow_auth_request *request, const char *t
     const struct opinion *kept = cache_get(d->cache, key, d->host->now_ms(d->host->self));
     count(d, DESK_METRIC_CACHED, (int64_t)cache_count(d->cache) - before);
     /* The host's clock and the calendar may part, in sleep or by a correction. */
-    if (kept && (kept->expires_ms == 0 || kept->expires_ms > unix_ms())) {
+    if (kept && (kept->expires_ms == 0 || kept->expires_ms > utc_now_ms())) {
         count(d, DESK_METRIC_HITS, 1);
         opinion_answer(kept, d->auth, request);
         return;

@@ -118,7 +118,7 @@ void opinion_read(const struct http_response *response, int64_t now_ms, struct o
     struct opinion o = {.grants = NULL};
     json_t *object =
         json_loadb(response->body.data, response->body.len, JSON_REJECT_DUPLICATES, NULL);
-    int64_t keep_ms = http_cache_ms(http_header(response, "Cache-Control"));
+    int64_t keep_ms = http_keep_ms(response);
     if (response->status == 200 && json_is_object(object))
         read_allow(object, now_ms, &o);
     else if (response->status == 200)

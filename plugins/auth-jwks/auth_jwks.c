@@ -12,6 +12,7 @@
 #include "jwt/key.h"
 #include "must.h"
 #include "source.h"
+#include "utc.h"
 #include "waiters.h"
 
 #include <stdio.h>
@@ -143,7 +144,7 @@ static int judge(struct auth_jwks *a, struct burrow_auth_request *request, const
 {
     struct jwt_identity who;
     struct burrow_verdict verdict;
-    int r = jwt_check(token, len, &a->rules, jwt_verify_keys, source_keys(a->source), jwt_now_ms(),
+    int r = jwt_check(token, len, &a->rules, jwt_verify_keys, source_keys(a->source), utc_now_ms(),
                       &who, why);
     if (r == BURROW_EAGAIN)
         return r;
@@ -231,7 +232,7 @@ static void warn(const struct auth_jwks *a)
 {
     if (a->place.plain) {
         const struct burrow_field fields[] = {
-            burrow_str("url", a->place.url),
+            http_url_field(a->place.url),
             burrow_str("hint", "whoever is on the way can put in keys (jwks-allow-http)"),
         };
         a->host->event(a->host->self, BURROW_LOG_WARN, "jwks_without_tls", fields, 2);

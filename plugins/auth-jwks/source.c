@@ -75,7 +75,7 @@ static void load_failed(struct source *s, const char *reason)
     snprintf(s->trouble, sizeof s->trouble, "%s", reason);
     count(s, JWKS_METRIC_FAILURES, 1);
     const struct burrow_field fields[] = {
-        burrow_str("url", s->place.url),
+        http_url_field(s->place.url),
         burrow_str("reason", s->trouble),
         burrow_uint("keys_kept", s->keys.count),
         burrow_uint("failures", s->failures),
@@ -106,7 +106,7 @@ static void confirm(struct source *s, bool changed)
     s->failures = 0;
     s->trouble[0] = '\0';
     const struct burrow_field fields[] = {
-        burrow_str("url", s->place.url),
+        http_url_field(s->place.url),
         burrow_uint("keys", s->keys.count),
         burrow_uint("skipped", s->skipped),
     };
@@ -168,7 +168,7 @@ static void on_done(void *arg, int result, const struct http_response *response,
     else if (result == BURROW_OK)
         snprintf(text, sizeof text, "the answer has status %d, not 200", (int)response->status);
     if (result == BURROW_OK && response->status == 200) {
-        int64_t cache_ms = http_cache_ms(http_header(response, "Cache-Control"));
+        int64_t cache_ms = http_keep_ms(response);
         schedule(s, jwks_refresh_in(s->place.refresh_ms, cache_ms, draw()));
     } else {
         const char *reason = error[0] ? error : why.text[0] ? why.text : "out of memory";
@@ -332,7 +332,7 @@ const struct jwt_keys *source_keys(struct source *s)
     if (s->loaded && !s->place.path && s->place.keep_ms > 0 &&
         s->host->now_ms(s->host->self) - s->loaded_ms > (uint64_t)s->place.keep_ms) {
         const struct burrow_field fields[] = {
-            burrow_str("url", s->place.url),
+            http_url_field(s->place.url),
             burrow_uint("keys", s->keys.count),
             burrow_str("hint", "they could not be refreshed within jwks-keep and count no more"),
         };

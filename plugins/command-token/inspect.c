@@ -7,6 +7,7 @@
 
 #include "jwt/base64url.h"
 #include "jwt/parts.h"
+#include "utc.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -85,7 +86,7 @@ static const char *print_object(const char *segment, const char *what, json_t **
     }
     const char *name;
     json_t *value;
-    json_object_foreach(object, name, value) print_member(name, value, jwt_now_ms() / 1000);
+    json_object_foreach(object, name, value) print_member(name, value, utc_now_ms() / 1000);
     *ret = object;
     return dot ? dot + 1 : NULL;
 }
@@ -108,7 +109,7 @@ static void print_problem(const char *token, const json_t *header, unsigned *pro
     struct jwt_refusal why;
     if (!rules.alg)
         jwt_refuse(&why, 0, "alg is none that burrow verifies: " JWT_ALL_ALGS);
-    else if (jwt_check(token, strlen(token), &rules, believe, NULL, jwt_now_ms(), &who, &why) ==
+    else if (jwt_check(token, strlen(token), &rules, believe, NULL, utc_now_ms(), &who, &why) ==
              BURROW_OK)
         return;
     printf("problem\n  %s\n", why.text);

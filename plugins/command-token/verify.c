@@ -7,6 +7,7 @@
 
 #include "file.h"
 #include "jwt/public_file.h"
+#include "utc.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -99,7 +100,7 @@ static void show_accepted(const struct jwt_identity *who)
 {
     printf("accepted: client \"%s\"", who->subject);
     if (who->expires_ms > 0)
-        printf(", for %" PRId64 " s", (who->expires_ms - jwt_now_ms()) / 1000);
+        printf(", for %" PRId64 " s", (who->expires_ms - utc_now_ms()) / 1000);
     printf(", grants %s\n", who->grants[0] ? who->grants : "none: the server's limits apply");
 }
 
@@ -116,7 +117,7 @@ int token_verify(const struct burrow_host *host, const struct token_config *conf
     const struct jwt_secret_try secrets = {&v.secrets, &previous};
     r = jwt_check(token, strlen(token), &v.rules,
                   v.with_secret ? jwt_verify_secrets : jwt_verify_keys,
-                  v.with_secret ? (const void *)&secrets : &v.keys, jwt_now_ms(), &who, &why);
+                  v.with_secret ? (const void *)&secrets : &v.keys, utc_now_ms(), &who, &why);
     jwt_secrets_finish(&v.secrets);
     jwt_keys_finish(&v.keys);
     if (r == BURROW_OK)

@@ -6,6 +6,7 @@
  */
 #include "jwt/auth.h"
 #include "jwt/sign.h"
+#include "utc.h"
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
@@ -65,7 +66,7 @@ static bool gate(const struct row *row)
     bool hmac = row->alg->key == JWT_KEY_SECRET;
     return jwt_check(row->token, strlen(row->token), &rules,
                      hmac ? jwt_verify_hmac : jwt_verify_keys,
-                     hmac ? (const void *)&row->secret : &row->keys, jwt_now_ms(), &who,
+                     hmac ? (const void *)&row->secret : &row->keys, utc_now_ms(), &who,
                      &why) == BURROW_OK;
 }
 

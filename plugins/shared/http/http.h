@@ -127,11 +127,16 @@ struct http_url {
  * (may be NULL) says what is wrong with it, without repeating it. */
 int http_url_parse(const char *url, struct http_url *ret, const char **ret_why);
 
+/* Its field `url` for the log: without the query, where some services have a key. Borrowed. */
+struct burrow_field http_url_field(const char *url);
+
 /* ---- headers that say a time ---- */
 
-/* How long a response may be kept by its Cache-Control: max-age in ms; 0 for no-store and
- * no-cache; -1: it does not say. NULL is allowed. */
+/* How long a response may be kept by the value of a Cache-Control: max-age in ms, of several the
+ * shortest; 0 for no-store and no-cache; -1: it does not say. NULL is allowed. */
 int64_t http_cache_ms(const char *cache_control);
+/* The same of all Cache-Control lines of a response, which are one list (RFC 9110, 5.3). */
+int64_t http_keep_ms(const struct http_response *response);
 /* Retry-After in ms from now (seconds or a date); -1: absent or unreadable. NULL is allowed. */
 int64_t http_retry_after_ms(const char *retry_after, int64_t unix_now_s);
 

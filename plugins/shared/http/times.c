@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Headers that say a time (RFC 9111, 5.2.2; RFC 9110, 10.2.3). What cannot be read counts as
  * absent, so that a careless server only loses its wish. */
-#include "http/http.h"
+#include "http/internal.h"
 
 #include <curl/curl.h>
 #include <string.h>
@@ -28,6 +28,12 @@ static bool is_word(const char *p, size_t n, const char *word)
     return n == strlen(word) && strncasecmp(p, word, n) == 0;
 }
 
+/* Of two lifetimes, either of which may be absent (-1). */
+static int64_t shorter(int64_t a, int64_t b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 int64_t http_cache_ms(const char *cache_control)
 {
     static const char space[] = " \t";
@@ -44,10 +50,23 @@ int64_t http_cache_ms(const char *cache_control)
             bool quoted = n > 10 && p[8] == '"' && p[n - 1] == '"';
             int64_t s = quoted ? read_seconds(p + 9, n - 10) : read_seconds(p + 8, n - 8);
             if (s >= 0)
-                ms = s * 1000;
+                ms = shorter(ms, s * 1000);
         }
         p = next;
     }
+    return ms;
+}
+
+int64_t http_keep_ms(const struct http_response *response)
+{
+    struct curl_header *header;
+    int64_t ms = -1;
+    if (response->status == 0)
+        return ms;
+    for (size_t i = 0; curl_easy_header(response->of->easy, "Cache-Control", i, CURLH_HEADER, -1,
+                                        &header) == CURLHE_OK;
+         i++)
+        ms = shorter(ms, http_cache_ms(header->value));
     return ms;
 }
 

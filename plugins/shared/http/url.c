@@ -105,3 +105,8 @@ int http_url_parse(const char *url, struct http_url *ret, const char **ret_why)
     *ret = out;
     return BURROW_OK;
 }
+
+struct burrow_field http_url_field(const char *url)
+{
+    return burrow_mem("url", url, strcspn(url, "?"));
+}

@@ -2,8 +2,9 @@
 /* The common part of the auth plugins that judge JWTs, see auth.h. */
 #include "jwt/auth.h"
 
+#include "utc.h"
+
 #include <string.h>
-#include <time.h>
 
 const char *jwt_if_given(const char *text)
 {
@@ -54,13 +55,6 @@ void jwt_rules_warn(const struct burrow_host *host, const struct jwt_rules *rule
     host->event(host->self, BURROW_LOG_WARN, "jwt_without_exp_allowed", fields, 1);
 }
 
-int64_t jwt_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 void jwt_answer(const struct burrow_auth_host *host, struct burrow_auth_request *request,
                 const struct burrow_credential *credential, const struct jwt_rules *rules,
                 jwt_verify_fn *verify, const void *key)
@@ -68,7 +62,7 @@ void jwt_answer(const struct burrow_auth_host *host, struct burrow_auth_request 
     struct jwt_identity who;
     struct jwt_refusal why = {.code = 0};
     struct burrow_verdict verdict;
-    int r = jwt_check(credential->token, credential->token_len, rules, verify, key, jwt_now_ms(),
+    int r = jwt_check(credential->token, credential->token_len, rules, verify, key, utc_now_ms(),
                       &who, &why);
     jwt_to_verdict(r, &who, &why, &verdict);
     host->answer(request, &verdict);

@@ -44,9 +44,6 @@ void jwt_answer(const struct burrow_auth_host *host, struct burrow_auth_request 
                 const struct burrow_credential *credential, const struct jwt_rules *rules,
                 jwt_verify_fn *verify, const void *key);
 
-/* Unix time in milliseconds; tokens speak of no other clock. */
-int64_t jwt_now_ms(void);
-
 /* NULL for what is empty: an empty value means unset. */
 const char *jwt_if_given(const char *text);
 

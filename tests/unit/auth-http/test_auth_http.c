@@ -73,6 +73,9 @@ static bool serve(void *arg, struct http_peer *peer)
                  (long long)now_s() + 3600);
         return respond(peer, 200, "Cache-Control: private, max-age=60\r\n", body);
     }
+    if (strcmp(token, "two-lines") == 0) /* the service's own, and that of a proxy before it */
+        return respond(peer, 200, "Cache-Control: no-store\r\nCache-Control: max-age=60\r\n",
+                       "{\"subject\":\"a\"}");
     if (strcmp(token, "short") == 0) {
         snprintf(body, sizeof body, "{\"subject\":\"a\",\"expires\":%lld}",
                  (long long)now_s() + 20);
@@ -309,6 +312,15 @@ static void an_answer_is_kept_as_long_as_it_says(void **state)
     assert_int_equal(http_server_requests(rig->server), 8);
 }
 
+static void all_lines_of_cache_control_count(void **state)
+{
+    struct rig *rig = *state;
+    begin(rig);
+    verdict_on(rig, "two-lines");
+    verdict_on(rig, "two-lines");
+    assert_int_equal(http_server_requests(rig->server), 2);
+}
+
 static void no_answer_is_kept_beyond_its_expires(void **state)
 {
     struct rig *rig = *state;
@@ -509,6 +521,7 @@ int main(void)
         WITH_RIG(each_answer_has_its_verdict),
         WITH_RIG(what_cannot_be_a_bearer_token_is_not_shown_to_the_service),
         WITH_RIG(an_answer_is_kept_as_long_as_it_says),
+        WITH_RIG(all_lines_of_cache_control_count),
         WITH_RIG(no_answer_is_kept_beyond_its_expires),
         WITH_RIG(of_more_answers_than_may_be_kept_the_least_used_goes),
         WITH_RIG(the_same_token_is_asked_for_once_at_a_time),

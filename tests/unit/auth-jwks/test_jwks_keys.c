@@ -117,6 +117,62 @@ static void a_revoked_key_is_gone_after_the_refresh(void **state)
     rotation_free(&r);
 }
 
+static char *jwks_without_kid(const struct signer *signer)
+{
+    char *jwk = jwk_of(signer), *document = NULL;
+    assert_true(asprintf(&document, "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",%s]}",
+                         strstr(jwk, "\"x\"")) > 0);
+    free(jwk);
+    return document;
+}
+
+/* Some providers have one key without a name, and exchange it. */
+static void a_new_key_without_kid_is_found_by_its_first_token(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct signer old = signer_make(""), new = signer_make(""), strange = signer_make("");
+    char *before = jwks_without_kid(&old), *after = jwks_without_kid(&new);
+    rig_init(&rig, (struct manner){.document = before});
+    rig_start(&rig);
+    assert_int_equal(rig_verdict(&rig, token_for(&old, NULL, "a")).result, BURROW_AUTH_ALLOW);
+    idp_set(&rig.idp, (struct manner){.document = after});
+    assert_int_equal(rig_verdict(&rig, token_for(&new, NULL, "a")).result, BURROW_AUTH_ALLOW);
+    assert_int_equal(rig_verdict(&rig, token_for(&old, NULL, "a")).result, BURROW_AUTH_ABSTAIN);
+    for (int i = 0; i < 100; i++) { /* one fetch per cooldown here, too */
+        struct burrow_auth_request r = rig_verdict(&rig, token_for(&strange, NULL, "a"));
+        assert_int_equal(r.result, BURROW_AUTH_ABSTAIN);
+        assert_int_equal(r.code, BURROW_CODE_INVALID_TOKEN);
+    }
+    assert_int_equal(http_server_requests(rig.idp.server), 2);
+    rig_finish(&rig);
+    free(before);
+    free(after);
+    signer_free(&old);
+    signer_free(&new);
+    signer_free(&strange);
+}
+
+static void the_query_of_the_url_is_not_logged(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct rotation r = rotation_make();
+    char url[200];
+    rig_init(&rig, (struct manner){.document = r.only_one});
+    snprintf(url, sizeof url, "%s?key=hidden", rig.idp.url);
+    loaded_set_string(&rig.plugin, "jwks-url", url);
+    rig_start(&rig);
+    rig_until_logged(&rig, "event=jwks_loaded");
+    idp_set(&rig.idp, (struct manner){.document = "{}"});
+    rig_pass(&rig, 300000);
+    rig_until_logged(&rig, "event=jwks_failed");
+    assert_true(rig_logged(&rig, rig.idp.url));
+    assert_false(rig_logged(&rig, "hidden"));
+    rig_finish(&rig);
+    rotation_free(&r);
+}
+
 /* The fault of Burrow 0.5 that this plugin was made without. */
 static void two_hundred_unknown_key_ids_make_one_fetch_per_cooldown(void **state)
 {
@@ -462,6 +518,8 @@ int main(void)
         cmocka_unit_test(a_token_without_form_causes_no_load_and_no_wait),
         cmocka_unit_test(a_new_key_is_found_by_its_first_token),
         cmocka_unit_test(a_revoked_key_is_gone_after_the_refresh),
+        cmocka_unit_test(a_new_key_without_kid_is_found_by_its_first_token),
+        cmocka_unit_test(the_query_of_the_url_is_not_logged),
         cmocka_unit_test(two_hundred_unknown_key_ids_make_one_fetch_per_cooldown),
         cmocka_unit_test(waiting_requests_are_bounded_and_can_be_cancelled),
         cmocka_unit_test(stop_answers_who_waits_and_holds_nothing),

@@ -96,6 +96,8 @@ static void cache_control_says_how_long(void **state)
         {"max-age=1e9", -1},
         {"s-maxage=10", -1},
         {"max-age=0", 0},
+        {"max-age=60, max-age=3600", 60000},
+        {"max-age=3600, max-age=60, max-age=x", 60000},
         {"max-age=99999999999999999999999", 31536000000},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
