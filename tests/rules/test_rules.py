@@ -8,6 +8,7 @@ from pathlib import Path
 
 import headers
 import layout
+import rows
 import sources
 
 HEAD = "/* SPDX-License-Identifier: Apache-2.0 */\n/* A sample with its one job. */\n"
@@ -203,6 +204,29 @@ class LayoutRules(Samples):
     def test_badly_laid_out_files_are_found(self):
         self.write({"core/base/x.c": HEAD + "int x(void) {\n  return 1; }\n"})
         self.assertIn("core/base/x.c", layout.check(self.root))
+
+
+class Rows(Samples):
+    TESTS = "static void {0}(void **state)\n{{\n}}\n"
+
+    def said(self, cell):
+        table = "| a thing | an outcome | `is_run` |\n" * rows.LEAST_ROWS
+        self.write({
+            "tests/unit/x/test_x.c": self.TESTS.format("is_run") + self.TESTS.format("is_not_run")
+            + "    cmocka_unit_test(is_run),\n",
+            "tests/e2e/test_x.py": "def test_x():\n",
+            rows.PAGE: f"# Page\n{rows.HEADING}\n| what | outcome | tests |\n|---|---|---|\n"
+            f"{table}| b | c | {cell} |\n\n## Next\n| d | e | f |\n",
+        })
+        return rows.check(self.root)
+
+    def test_rows_of_tests_that_are_run_pass(self):
+        self.assertEqual(self.said("`is_run`, `test_x`"), [])
+
+    def test_rows_without_a_test_and_with_one_that_is_not_run_are_found(self):
+        self.assertEqual(len(self.said("none")), 1)
+        self.assertEqual(len(self.said("`is_not_run`")), 1)
+        self.assertEqual(len(self.said("`is_run`, `test_y`")), 1)
 
 
 if __name__ == "__main__":
