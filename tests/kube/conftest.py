@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tests in a real one-node Kubernetes that the tests make themselves (`cluster` beside this file:
+etcd, API server, controllers, scheduler, kubelet, proxy, DNS, containerd), with the real image.
+
+    make kube-test     builds Kubernetes once (Go), the image, and runs everything here; needs root
+
+Clients run on the node's network, as a host that can reach the API and the Services; pods are busybox.
+Without root or Go they are skipped, which with CI=true is a failure."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+
+from harness.burrow import clean_environment  # noqa: E402
+from harness.process import Process  # noqa: E402
+
+CLUSTER = os.path.join(HERE, "cluster")
+BUILD = os.path.join(ROOT, "build", "kube")
+IMAGE = "localhost/burrow:" + re.search(r"^project\(burrow VERSION ([\d.]+)",
+                                        open(os.path.join(ROOT, "CMakeLists.txt"), encoding="utf-8").read(), re.M)[1]
+RUN = os.path.join(os.environ.get("KUBE_DIR", "/var/tmp/burrow-kube"), "run")
+SECRET = "a secret of the tests in Kubernetes, long enough"
+LONG = os.environ.get("BURROW_LONG") == "1"
+
+
+def run(*argv, **options):
+    """A command that must succeed; returns its standard output."""
+    done = subprocess.run([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          check=False, **options)
+    assert done.returncode == 0, f"{' '.join(map(str, argv))}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def wait_until(what, condition, seconds=30):
+    """The first true result of the condition."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.2)  # a poll of the API: there is no event to wait for
+
+
+class Cluster:
+    def kubectl(self, *args, **options):
+        return run(CLUSTER, "kubectl", *args, **options)
+
+    def get(self, *args):
+        return json.loads(self.kubectl("get", *args, "-o", "json"))
+
+    def argv(self, *argv):
+        """The command on the node's network, as a process that hears signals itself."""
+        with open(os.path.join(RUN, "kubelet.pid"), encoding="utf-8") as file:
+            return ["nsenter", "-t", file.read().strip(), "-n", "--", *argv]
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    if os.geteuid() != 0 or shutil.which("go") is None:
+        pytest.skip("needs root and Go")
+    run(CLUSTER, "deps")
+    run(CLUSTER, "build")
+    install = os.path.join(BUILD, "install")
+    shutil.rmtree(install, ignore_errors=True)
+    run("cmake", "-S", ROOT, "-B", os.path.join(BUILD, "burrow"), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+        "-DCMAKE_INSTALL_PREFIX=/usr", "-DBURROW_TESTS=OFF")
+    run("cmake", "--build", os.path.join(BUILD, "burrow"))
+    run("cmake", "--install", os.path.join(BUILD, "burrow"), env={**os.environ, "DESTDIR": install})
+    image = os.path.join(BUILD, "burrow.tar")
+    run(os.path.join(ROOT, "packaging", "container", "build.sh"), install, image)
+    started = subprocess.run([CLUSTER, "up"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    assert started.returncode == 0, started.stderr
+    try:
+        run(CLUSTER, "load", image)
+        yield Cluster()
+    finally:
+        subprocess.run([CLUSTER, "down"], check=False)
+
+
+class Namespace:
+    """A namespace with a server made of the manifests, and the clients of one test."""
+
+    def __init__(self, cluster, name):
+        self.cluster, self.name, self.processes = cluster, name, []
+        self.burrow = os.path.join(BUILD, "install", "usr", "bin", "burrow")
+        cluster.kubectl("create", "namespace", name)
+        cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+        self.kubectl("create", "secret", "generic", "burrow-server", f"--from-literal=hmac-secret={SECRET}")
+
+    def kubectl(self, *args, **options):
+        return self.cluster.kubectl("-n", self.name, *args, **options)
+
+    def get(self, *args):
+        return self.cluster.get("-n", self.name, *args)
+
+    def apply(self, text):
+        self.kubectl("apply", "-f", "-", input=text)
+
+    def deploy(self, replicas=1, role=None, **environment):
+        """The manifests, with another Role or more variables if wanted; waits for the rollout."""
+        for name in ("serviceaccount", "role", "rolebinding", "deployment", "service"):
+            with open(os.path.join(ROOT, "manifests", name + ".yaml"), encoding="utf-8") as file:
+                text = file.read()
+            if name == "role" and role:
+                text = role
+            if name == "deployment":
+                text = text.replace("image: burrow:", "imagePullPolicy: Never\n          image: localhost/burrow:")
+                text = text.replace("replicas: 1", f"replicas: {replicas}")
+                more = "".join(f"            - name: {k}\n              value: \"{v}\"\n" for k, v in environment.items())
+                text = text.replace("          env:\n", "          env:\n" + more)
+            self.apply(text)
+        self.kubectl("rollout", "status", "deployment/burrow-server", "--timeout=90s")
+
+    def server_address(self):
+        service = self.get("service", "burrow-server")
+        return f"{service['spec']['clusterIP']}:8080"
+
+    def client(self, client_id, *targets, address=None):
+        """A client on the node's network; its log is read as an event stream."""
+        token = run(self.burrow, "token", "mint", "--sub", client_id, "--jwt-hmac-secret", SECRET).strip()
+        argv = self.cluster.argv(self.burrow, "client", "--server-url",
+                                 f"ws://{address or self.server_address()}/ws", "--client-id", client_id)
+        for target in targets:
+            argv += ["--local-target", target]
+        process = Process(client_id, argv, env=clean_environment(BURROW_BEARER_TOKEN=token))
+        self.processes.append(process)
+        process.wait_event("connected", 20)
+        return process
+
+    def service(self, client_id, seconds=10):
+        """The Service of the client, as soon as it is there."""
+        selector = f"burrow.dev/client-id={client_id}"
+        items = wait_until(f"the Service of {client_id}",
+                           lambda: self.get("services", "-l", selector)["items"], seconds)
+        return items[0]
+
+    def pods(self):
+        return [p for p in self.get("pods", "-l", "app=burrow-server")["items"]
+                if "deletionTimestamp" not in p["metadata"]]
+
+    def in_pod(self, *command, seconds=60):
+        """What busybox prints, in a pod of another namespace."""
+        name = f"probe-{time.monotonic_ns()}"
+        return self.cluster.kubectl("-n", "default", "run", name, "--rm", "-i", "--quiet", "--restart=Never",
+                                    "--image=localhost/busybox:1", "--image-pull-policy=Never",
+                                    f"--pod-running-timeout={seconds}s", "--", "/bin/busybox", *command)
+
+    def logs(self):
+        return self.kubectl("logs", "-l", "app=burrow-server", "--tail=-1", "--prefix")
+
+    def end(self):
+        for process in self.processes:
+            if process.running():
+                process.kill()
+        self.cluster.kubectl("delete", "namespace", self.name, "--wait=false")
+
+
+@pytest.fixture
+def namespace(cluster, request):
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[5:50].strip("-")
+    namespace = Namespace(cluster, name)
+    yield namespace
+    if request.node.stash.get(FAILED, False):
+        print(namespace.logs())
+    namespace.end()
+
+
+FAILED = pytest.StashKey()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if call.when == "call":
+        item.stash[FAILED] = outcome.get_result().failed
+
+
+def pytest_sessionfinish(session, exitstatus):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") == "true" and reporter and reporter.stats.get("skipped"):
+        print("\nFAIL: with CI=true a skipped test is a failure")
+        session.exitstatus = 1

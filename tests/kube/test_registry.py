@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""registry-kubernetes in a real cluster: Services that follow clients."""
+import hashlib
+import os
+import signal
+import time
+
+import pytest
+
+from conftest import CLUSTER, LONG, RUN, run, wait_until
+from harness.process import Process
+
+SERVICES_ONLY = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: burrow-server}
+rules:
+  - apiGroups: [""]
+    resources: [services]
+    verbs: [get, list, watch, create, update, patch, delete]
+"""
+
+
+@pytest.fixture(scope="module")
+def web(cluster, tmp_path_factory):
+    """A web server on the node's loopback with a small and a large file; the address and the hash."""
+    folder = tmp_path_factory.mktemp("www")
+    size = (1 << 30) if LONG else (64 << 20)
+    digest = hashlib.sha256()
+    with open(folder / "large", "wb") as file:
+        for _ in range(size >> 20):
+            block = os.urandom(1 << 20)
+            digest.update(block)
+            file.write(block)
+    (folder / "small").write_text("it works")
+    server = Process("web", cluster.argv("/usr/bin/python3", "-u", "-m", "http.server", "8000", "--bind", "127.0.0.1",
+                                         "--directory", str(folder)))
+    wait_until("the web server", lambda: run(CLUSTER, "run", "curl", "-sf", "--retry", "20", "--retry-connrefused",
+                                             "http://127.0.0.1:8000/small") == "it works")
+    yield "127.0.0.1:8000", digest.hexdigest()
+    server.kill()
+
+
+def test_a_pod_fetches_from_the_host_by_the_name_of_the_service(namespace, web):
+    namespace.deploy()
+    began = time.monotonic()
+    namespace.client("web", web[0])
+    service = namespace.service("web")
+    name = service["metadata"]["name"]
+    assert name == "burrow-client-web-0fd9bc91"
+    assert service["spec"]["ports"][0]["name"] == "tcp" and service["spec"]["ports"][0]["port"] == 8000
+    url = f"http://{name}.{namespace.name}.svc:8000"
+    assert namespace.in_pod("wget", "-q", "-O", "-", f"{url}/small") == "it works"
+    assert time.monotonic() - began < 10
+    told = namespace.in_pod("sh", "-c", f"/bin/busybox wget -q -O - {url}/large | /bin/busybox sha256sum")
+    assert told.split()[0] == web[1]
+
+
+def test_the_service_outlives_the_client_and_goes_when_it_stays_away(namespace, web):
+    namespace.deploy(BURROW_SWEEP_INTERVAL="1s", BURROW_STALE_SERVICE_AGE="5s")
+    client = namespace.client("web", web[0])
+    before = namespace.service("web")
+    client.stop()
+    client = namespace.client("web", web[0])
+    after = namespace.service("web")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["spec"]["ports"] == before["spec"]["ports"]
+    client.stop()
+    wait_until("the Service is gone", lambda: not namespace.get("services", "-l", "burrow.dev/client-id")["items"], 30)
+    assert namespace.get("services")["items"] != []  # the server's own
+
+
+def test_a_port_for_each_service_of_the_client(namespace, web):
+    namespace.deploy()
+    namespace.client("many", f"web={web[0]}", "other=127.0.0.1:9000")
+    ports = {p["name"]: p["port"] for p in namespace.service("many")["spec"]["ports"]}
+    assert ports == {"web": 8000, "other": 9000}
+
+
+def test_an_id_that_is_no_label_is_published_by_its_hash(namespace, web):
+    namespace.deploy(BURROW_SWEEP_INTERVAL="1s", BURROW_STALE_SERVICE_AGE="3s")
+    client = namespace.client("user@example.com", web[0])
+    items = wait_until("the Service", lambda: namespace.get("services", "-l", "burrow.dev/client-id")["items"])
+    assert items[0]["metadata"]["annotations"]["burrow.dev/client-id"] == "user@example.com"
+    client.stop()
+    wait_until("the Service is gone", lambda: not namespace.get("services", "-l", "burrow.dev/client-id")["items"], 30)
+
+
+def test_a_foreign_service_of_the_name_is_left_alone_and_an_event_tells(namespace, web):
+    namespace.deploy(BURROW_SWEEP_INTERVAL="1s", BURROW_STALE_SERVICE_AGE="2s")
+    namespace.kubectl("create", "service", "clusterip", "burrow-client-web-0fd9bc91", "--tcp=1:1")
+    before = namespace.get("service", "burrow-client-web-0fd9bc91")
+    client = namespace.client("web", web[0])
+    events = wait_until("an Event", lambda: [e for e in namespace.get("events")["items"]
+                                             if e["reason"] == "ServiceNotPublished"])
+    assert events[0]["involvedObject"]["kind"] == "Deployment"
+    client.stop()
+    wait_until("the client is forgotten", lambda: "client_disconnected" in namespace.logs())
+    time.sleep(5)  # several sweeps: nothing must happen
+    assert namespace.get("service", "burrow-client-web-0fd9bc91") == before
+
+
+def test_the_role_of_burrow_0_5_is_enough_for_one_replica(namespace, web):
+    namespace.deploy(role=SERVICES_ONLY)
+    namespace.client("web", web[0])
+    service = namespace.service("web")
+    assert service["spec"]["selector"] == {"app": "burrow-server"}
+    name = service["metadata"]["name"]
+    assert namespace.in_pod("wget", "-q", "-O", "-", f"http://{name}.{namespace.name}.svc:8000/small") == "it works"
+    assert namespace.logs().count("forbidden") == 1
+
+
+def test_uninstalling_removes_the_services_of_clients(namespace, web):
+    namespace.deploy()
+    namespace.client("web", web[0])
+    namespace.service("web")
+    namespace.kubectl("delete", "deployment", "burrow-server")
+    wait_until("the Services are collected",
+               lambda: not namespace.get("services", "-l", "burrow.dev/client-id")["items"], 60)
+    wait_until("the slices are collected",
+               lambda: not namespace.get("endpointslices", "-l", "burrow.dev/client-id")["items"], 60)
+
+
+def test_two_replicas_each_service_leads_to_the_pod_that_has_the_client(namespace, web):
+    namespace.deploy(replicas=2)
+    pods = {p["status"]["podIP"]: p["metadata"]["name"] for p in namespace.pods()}
+    assert len(pods) == 2
+    for number, address in enumerate(pods):
+        namespace.client(f"c{number}", web[0], address=f"{address}:8080")
+    for number, address in enumerate(pods):
+        name = namespace.service(f"c{number}")["metadata"]["name"]
+        (slice_,) = namespace.get("endpointslices", "-l", f"kubernetes.io/service-name={name}")["items"]
+        assert slice_["endpoints"][0]["addresses"] == [address]
+        assert namespace.in_pod("wget", "-q", "-O", "-", f"http://{name}.{namespace.name}.svc:8000/small") == "it works"
+
+
+def test_a_client_whose_replica_is_deleted_is_reached_through_the_other(namespace, web):
+    namespace.deploy(replicas=2)
+    namespace.client("web", web[0])
+    holder = namespace.service("web")["metadata"]["annotations"]["burrow.dev/holder"]
+    namespace.kubectl("delete", "pod", holder, "--wait=false")
+
+    def moved():
+        service = namespace.service("web")
+        return service["metadata"]["annotations"]["burrow.dev/holder"] != holder and service
+
+    service = wait_until("the Service leads to another pod", moved, 10)
+    url = f"http://{service['metadata']['name']}.{namespace.name}.svc:8000/small"
+    assert namespace.in_pod("wget", "-q", "-O", "-", url) == "it works"
+
+
+def test_killed_servers_leave_no_orphans_and_clients_come_back(namespace, web):
+    namespace.deploy(BURROW_SWEEP_INTERVAL="1s", BURROW_STALE_SERVICE_AGE="15s")
+    namespace.kubectl("create", "service", "clusterip", "foreign", "--tcp=1:1")
+    client = namespace.client("web", web[0])
+    gone = namespace.client("gone", web[0])
+    namespace.service("gone")
+    gone.stop()
+    for _ in range(50 if LONG else 4):
+        mark = client.mark()
+        (pod,) = namespace.pods()
+        namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
+        client.wait_event("connected", 20, after=mark)
+    namespace.service("web")
+    wait_until("the orphan is swept", lambda: not namespace.get("services", "-l", "burrow.dev/client-id=gone")["items"], 60)
+    assert namespace.get("service", "foreign")["metadata"]["name"] == "foreign"
+
+
+def test_tunnels_do_not_need_the_api_and_services_catch_up(namespace, web):
+    namespace.deploy()
+    namespace.client("web", web[0])
+    service = namespace.service("web")
+    url = f"http://{service['spec']['clusterIP']}:8000/small"
+    with open(os.path.join(RUN, "apiserver.pid"), encoding="utf-8") as file:
+        apiserver = int(file.read())
+    address = namespace.server_address()
+    os.kill(apiserver, signal.SIGSTOP)
+    try:
+        late = namespace.client("late", web[0], address=address)
+        deadline = time.monotonic() + (180 if LONG else 15)
+        while time.monotonic() < deadline:
+            assert run(CLUSTER, "run", "curl", "-sf", "--max-time", "10", url) == "it works"
+            time.sleep(1)  # for as long as the API is away
+    finally:
+        os.kill(apiserver, signal.SIGCONT)
+    assert late.running()
+    namespace.service("late", 30 if LONG else 40)
