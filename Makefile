@@ -80,6 +80,10 @@ faults: export BURROW_LONG ?=
 faults: deps-test build-all ## break networks, processes and limits under load, as root; BURROW_LONG=1: the long form
 	BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/faults $(PYTEST_ARGS)
 
+.PHONY: kube-test
+kube-test: deps-test ## run the tests in a real one-node Kubernetes (needs root and Go; builds it once)
+	$(PYTHON) -m pytest -p no:cacheprovider tests/kube $(PYTEST_ARGS)
+
 .PHONY: verify
 verify: deps-test build-all ## run the long forms of tests: 1,000 streams under 100 reloads, 100 of each fault (root)
 	BURROW_LONG=1 BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e/test_reload.py $(PYTEST_ARGS)

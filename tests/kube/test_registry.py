@@ -171,6 +171,7 @@ def test_tunnels_do_not_need_the_api_and_services_catch_up(namespace, web):
     namespace.client("web", web[0])
     service = namespace.service("web")
     url = f"http://{service['spec']['clusterIP']}:8000/small"
+    run(CLUSTER, "run", "curl", "-sf", "--retry", "20", "--retry-all-errors", "--retry-delay", "1", url)
     with open(os.path.join(RUN, "apiserver.pid"), encoding="utf-8") as file:
         apiserver = int(file.read())
     address = namespace.server_address()
