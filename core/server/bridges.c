@@ -107,26 +107,35 @@ const char *bridge_address(const struct bridge *b, char buf[ADDRESS_TEXT])
     return address_format(b->acceptor.magic != 0 ? &b->acceptor.local : &none, buf);
 }
 
+static bool is_offered(const struct control *offer, const char *name)
+{
+    for (size_t i = 0; i < offer->service_count; i++)
+        if (strcmp(offer->services[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 /* A client that changes its services with every registration keeps no more bridges than it
- * may have services. */
-static void drop_an_idle_one(struct client_record *record)
+ * may have services. Those of the list that is being applied are not active yet, but stay. */
+static void drop_an_idle_one(struct client_record *record, const struct control *offer)
 {
     struct bridge *b;
     TAILQ_FOREACH(b, &record->bridges, entry)
     {
-        if (!b->active) {
+        if (!b->active && !is_offered(offer, b->name)) {
             bridge_destroy(b);
             return;
         }
     }
 }
 
-static struct bridge *bridge_create(struct client_record *record, const char *name, uint16_t port,
-                                    const char **ret_code, struct error *err)
+static struct bridge *bridge_create(struct client_record *record, const struct control *offer,
+                                    const struct control_service *wanted, const char **ret_code,
+                                    struct error *err)
 {
     const char *host = record->server->options->bridge_host;
     if (record->bridge_count >= CONTROL_MAX_SERVICES)
-        drop_an_idle_one(record);
+        drop_an_idle_one(record, offer);
     struct bridge *b = calloc(1, sizeof *b);
     if (b != NULL)
         b->stats = service_stats_create();
@@ -139,12 +148,12 @@ static struct bridge *bridge_create(struct client_record *record, const char *na
     b->magic = BRIDGE_MAGIC;
     b->record = record;
     b->acceptor.fd = -1;
-    snprintf(b->name, sizeof b->name, "%s", name);
+    snprintf(b->name, sizeof b->name, "%s", wanted->name);
     TAILQ_INSERT_TAIL(&record->bridges, b, entry);
     record->bridge_count++;
     if (host == NULL || host[0] == '\0')
         return b; /* bridges are off: the service is known, but nobody listens */
-    if (ports_open(b, port, on_accepted, ret_code, err) != BURROW_OK) {
+    if (ports_open(b, wanted->port, on_accepted, ret_code, err) != BURROW_OK) {
         bridge_destroy(b);
         return NULL;
     }
@@ -213,7 +222,7 @@ static struct bridge *provide(struct client_record *record, const struct control
         return old;
     if (wanted->port != 0 && may_ask)
         vacate(record, offer, wanted->port);
-    struct bridge *b = bridge_create(record, wanted->name, wanted->port, ret_code, err);
+    struct bridge *b = bridge_create(record, offer, wanted, ret_code, err);
     if (b != NULL && old != NULL) {
         b->was_active = old->was_active;
         struct service_stats *stats = b->stats; /* the service goes on, with its streams */
@@ -255,28 +264,54 @@ static void apply_one(struct client_record *record, const struct control *offer,
     snprintf(answer->bridge, sizeof answer->bridge, "%s", bridge_address(b, text));
 }
 
-/* Within a session an id means one service. */
-static bool means_another(const struct client_record *record, const struct control_service *wanted)
+/* Room for a meaning of the id; new ones mean nothing yet. */
+static int meanings_reach(struct service_meanings *m, uint16_t id)
 {
-    const struct bridge *b;
-    TAILQ_FOREACH(b, &record->bridges, entry)
-    {
-        if (b->active && b->service_id == wanted->id)
-            return strcmp(b->name, wanted->name) != 0;
-    }
-    return false;
+    size_t count = m->count > 0 ? m->count : 16;
+    if (id < m->count)
+        return BURROW_OK;
+    while (count <= id)
+        count *= 2;
+    uint32_t *hashes = realloc(m->hashes, count * sizeof *hashes);
+    if (hashes == NULL)
+        return BURROW_ENOMEM;
+    memset(hashes + m->count, 0, (count - m->count) * sizeof *hashes);
+    m->hashes = hashes;
+    m->count = count;
+    return BURROW_OK;
 }
 
-void bridges_apply(struct client_record *record, const struct control *offer, struct control *ack)
+/* Within a session an id means one service, also after that was withdrawn: what the client has
+ * under way for the one must not be taken for the other. NULL, or why it cannot be had. */
+static const char *claim_id(struct service_meanings *m, const struct control_service *wanted,
+                            const char **ret_code)
+{
+    unsigned hash;
+    HASH_JEN(wanted->name, strlen(wanted->name), hash);
+    if (hash == 0)
+        hash = 1; /* 0: the id has no meaning yet */
+    if (meanings_reach(m, wanted->id) != BURROW_OK) {
+        *ret_code = "internal";
+        return "out of memory";
+    }
+    if (m->hashes[wanted->id] == 0)
+        m->hashes[wanted->id] = hash;
+    *ret_code = "not_allowed";
+    return m->hashes[wanted->id] == hash ? NULL
+                                         : "the id stands for another service in this session";
+}
+
+void bridges_apply(struct client_record *record, struct service_meanings *meanings,
+                   const struct control *offer, struct control *ack)
 {
     bool done[CONTROL_MAX_SERVICES] = {false};
     ack->service_count = offer->service_count;
     for (size_t i = 0; i < offer->service_count; i++) {
+        const char *code, *wrong = claim_id(meanings, &offer->services[i], &code);
         ack->services[i].id = offer->services[i].id;
-        done[i] = means_another(record, &offer->services[i]);
+        done[i] = wrong != NULL;
         if (done[i])
-            refuse_service(record, &ack->services[i], offer->services[i].name, "not_allowed",
-                           "the id stands for another service in this session");
+            refuse_service(record, &ack->services[i], offer->services[i].name, code, wrong);
     }
     struct bridge *b;
     TAILQ_FOREACH(b, &record->bridges, entry)
@@ -348,7 +383,7 @@ void bridges_change(struct attachment *a, const struct control *offer)
     uint64_t before = digest(record);
     ack->type = CONTROL_SERVICES_ACK;
     ack->serial = offer->serial;
-    bridges_apply(record, offer, ack);
+    bridges_apply(record, &a->meanings, offer, ack);
     bridges_say(record);
     session_send_control(a->session, ack);
     free(ack);

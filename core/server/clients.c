@@ -142,6 +142,7 @@ static void attachment_free(struct attachment *a)
         a->left->leaving = NULL;
     right_end(a);
     session_destroy(a->session);
+    free(a->meanings.hashes);
     a->magic = 0;
     free(a);
 }
@@ -443,7 +444,7 @@ int clients_register(struct server *server, struct burrow_link *link, const stru
     record_set_grants(record, right->grants);
 
     fill_ack(a, reg, ack);
-    bridges_apply(record, reg, ack);
+    bridges_apply(record, &a->meanings, reg, ack);
     int rc = link_send_control(link, FRAME_V1, ack);
     free(ack);
     a->session = rc == BURROW_OK ? begin_session(a, link, record, reg) : NULL;

@@ -124,6 +124,12 @@ void refusal_note(struct server *server, const struct burrow_addr *peer, uint64_
 
 /* ---- clients.c ---- */
 #define ATTACHMENT_MAGIC 0x41544330u
+/* What the service ids of a session stand for: hashes of names, 0 for an id that was not used. */
+struct service_meanings {
+    uint32_t *hashes;
+    size_t count;
+};
+
 /* One session and the link below it; outlives its record's interest in it while it leaves. */
 struct attachment {
     uint32_t magic;
@@ -144,6 +150,7 @@ struct attachment {
     char client_id[CONTROL_MAX_CLIENT_ID + 1];
     char session_id[SESSION_ID_TEXT];
     char instance[CONTROL_INSTANCE];
+    struct service_meanings meanings;
     uint64_t services_second; /* of the last `services` controls, and how many came in it */
     uint32_t services_in_second;
 };
@@ -233,7 +240,8 @@ struct bridge {
 
 /* Makes the record's bridges those of the services that a register offers, and fills ack's
  * services. */
-void bridges_apply(struct client_record *record, const struct control *offer, struct control *ack);
+void bridges_apply(struct client_record *record, struct service_meanings *meanings,
+                   const struct control *offer, struct control *ack);
 /* A `services` control of an established session: applies it, answers, tells registries. */
 void bridges_change(struct attachment *attachment, const struct control *offer);
 /* Logs the bridges that are active and were not before the last list was applied. */

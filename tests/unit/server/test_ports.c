@@ -246,6 +246,33 @@ static void ranges_are_two_ports_with_a_hyphen(void **state)
     }
 }
 
+/* One of its bridges has to make room for the new port while none of the list is active yet. */
+static void one_of_64_services_moves_and_the_others_keep_their_ports(void **state)
+{
+    struct rig *rig = *state;
+    uint16_t wanted[CONTROL_MAX_SERVICES] = {0};
+    const uint16_t first = (uint16_t)(30000 + getpid() % 2000);
+    char range[16];
+    snprintf(range, sizeof range, "%u-%u", first, first + 999);
+    rig->options.bridge_port_range = range;
+    rig->options.allow_client_ports = 1;
+    rig_start(rig);
+    struct control *before = offer(rig, "pg", wanted, CONTROL_MAX_SERVICES);
+    int fd = -1;
+    for (wanted[0] = first; (fd = bind_at(wanted[0])) < 0; wanted[0]++)
+        ;
+    close(fd);
+    struct control *after = offer(rig, "pg", wanted, CONTROL_MAX_SERVICES);
+    assert_int_equal(port_of(after, 0), wanted[0]);
+    for (size_t i = 1; i < CONTROL_MAX_SERVICES; i++) {
+        assert_int_not_equal(port_of(before, i), 0);
+        assert_int_equal(port_of(after, i), port_of(before, i));
+    }
+    assert_int_equal(rig_record(rig, "pg")->bridge_count, CONTROL_MAX_SERVICES);
+    free(before);
+    free(after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +281,7 @@ int main(void)
         TEST(a_port_of_a_client_that_was_swept_is_given_again),
         TEST(a_wanted_port_is_given_where_that_is_allowed),
         TEST(a_wanted_port_that_another_has_is_a_limit),
+        TEST(one_of_64_services_moves_and_the_others_keep_their_ports),
         TEST(ports_may_change_hands_among_the_services_of_a_client),
         TEST(a_port_is_not_taken_from_a_service_that_keeps_it),
         TEST(a_range_is_kept_within_the_clients_grants),

@@ -134,6 +134,28 @@ static void an_id_does_not_change_its_meaning(void **state)
     free(ack);
 }
 
+static void the_id_of_a_withdrawn_service_is_not_anothers(void **state)
+{
+    struct rig *rig = *state;
+    struct recorder_conn *conn = client(rig);
+    free(change(rig, conn, offer(1)));
+    struct control *list = offer(2);
+    add(list, 1, "web");
+    add(list, 40000, "ssh");
+    struct control *ack = change(rig, conn, list);
+    assert_string_equal(ack->services[0].code, "not_allowed");
+    assert_string_equal(ack->services[1].code, "");
+    free(ack);
+    list = offer(3);
+    add(list, 40000, "web");
+    add(list, 1, "");
+    ack = change(rig, conn, list);
+    assert_string_equal(ack->services[0].code, "not_allowed");
+    assert_string_equal(ack->services[1].code, "");
+    assert_true(is_active(rig, ""));
+    free(ack);
+}
+
 static void a_new_session_numbers_its_services_anew(void **state)
 {
     struct rig *rig = *state;
@@ -256,6 +278,7 @@ int main(void)
         TEST(a_withdrawn_service_resets_what_comes_and_lets_run_what_is_there),
         TEST(a_service_that_comes_back_has_its_port_again),
         TEST(an_id_does_not_change_its_meaning),
+        TEST(the_id_of_a_withdrawn_service_is_not_anothers),
         TEST(a_new_session_numbers_its_services_anew),
         TEST(registries_are_told_of_changes_and_of_nothing_else),
         TEST(the_last_of_64_services_is_taken),
