@@ -23,6 +23,8 @@
 #define LINK_WATERMARK (16u * POOL_LARGE) /* bytes queued below the scheduler: one full read */
 #define CONTROL_WATERMARK (2u * LINK_WATERMARK) /* control frames wait above this */
 #define CONTROL_QUEUE_MAX (4u * LINK_WATERMARK) /* above this no CONTROL is sent any more */
+#define OPENS_QUEUE_MAX (2u * LINK_WATERMARK)   /* of waiting control frames; above, no OPEN */
+#define LAST_WORDS 64u                          /* bytes of control frames that end a stream */
 #define QUANTUM_MIN (4u * POOL_LARGE)
 #define QUANTUM_MAX LINK_WATERMARK
 #define MAX_WAITING_REFUSALS 1024u
@@ -85,6 +87,7 @@ struct stream {
 struct chain {
     struct burrow_buf *head, *tail;
     size_t bytes;
+    size_t passed_over; /* bytes that were read and are not in it: nobody wants them */
 };
 
 /* What the versions of the wire do differently; every entry is there. */
@@ -151,6 +154,7 @@ struct session {
     struct rate *rate; /* NULL: no limit of speed */
     struct loop_task output_task;
     struct burrow_buf *control, *control_tail; /* frames that go before data */
+    size_t control_bytes;                      /* of them */
     uint32_t refusals_waiting;
 
     uint32_t unread_reasons; /* version 1: full streams, a rate; the link is not read for them */
@@ -229,6 +233,8 @@ void output_task(void *arg);
 uint8_t *output_reserve(struct session *s);
 void output_commit(struct session *s, size_t n);
 void output_push(struct session *s, struct burrow_buf *frame); /* one frame, one message */
+/* False: the peer reads so little of what it makes us say that the session has been ended. */
+bool output_has_room(struct session *s);
 /* False: so many refusals wait to be sent that the session has been ended. */
 bool output_may_refuse(struct session *s);
 void output_refusal(struct session *s, uint64_t id, uint32_t code, const char *text);

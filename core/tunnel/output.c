@@ -29,6 +29,8 @@ uint8_t *output_reserve(struct session *s)
 {
     struct burrow_buf *b = s->control_tail;
 
+    if (!output_has_room(s))
+        return NULL;
     if (!b || buf_room(b) < FRAME_SMALL_ROOM) {
         /* Frames after the first in a turn share a large buffer: a burst of WINDOWs costs
          * one message. */
@@ -46,6 +48,7 @@ void output_commit(struct session *s, size_t n)
 {
     must(n <= buf_room(s->control_tail));
     s->control_tail->len += (uint32_t)n;
+    s->control_bytes += n;
     output_schedule(s);
 }
 
@@ -57,7 +60,16 @@ void output_push(struct session *s, struct burrow_buf *frame)
     else
         s->control = frame;
     s->control_tail = frame;
+    s->control_bytes += frame->len;
     output_schedule(s);
+}
+
+bool output_has_room(struct session *s)
+{
+    if (s->control_bytes <= CONTROL_QUEUE_MAX + (size_t)s->config.max_streams * LAST_WORDS)
+        return true;
+    session_fail(s, BURROW_CLOSE_POLICY, "flood", "too much to answer");
+    return false;
 }
 
 bool output_may_refuse(struct session *s)
@@ -83,6 +95,7 @@ void output_drop(struct session *s)
 {
     pool_put(loop_pool(s->loop), s->control);
     s->control = s->control_tail = NULL;
+    s->control_bytes = 0;
 }
 
 static void take_control(struct session *s, struct chain *out)
@@ -96,6 +109,7 @@ static void take_control(struct session *s, struct chain *out)
         chain_add(out, b);
     }
     s->control_tail = s->control;
+    s->control_bytes = 0;
     s->refusals_waiting = 0;
 }
 
@@ -145,6 +159,7 @@ static void pull(struct session *s, struct chain *out, size_t quantum)
     n = st->ops->read(st->end, credit < quantum ? (size_t)credit : quantum, &chain, &more);
     if (n > 0 && st->discard) {
         pool_put(loop_pool(s->loop), chain);
+        out->passed_over += (size_t)n;
     } else if (n > 0) {
         st->sent += (uint64_t)n;
         rate_sent(s, (size_t)n);
@@ -186,7 +201,7 @@ static void tell_emptied(struct session *s)
 void output_task(void *arg)
 {
     struct session *s = arg;
-    struct chain out = {NULL, NULL, 0};
+    struct chain out = {0};
     size_t queued, room;
 
     must_be(s, SESSION_MAGIC);
@@ -197,9 +212,11 @@ void output_task(void *arg)
     queued = link_queued(s->link);
     if (queued < CONTROL_WATERMARK)
         take_control(s, &out);
-    while (!s->over && s->ready_count > 0 && queued + out.bytes < LINK_WATERMARK &&
-           (room = rate_may_send(s)) > 0)
+    while (!s->over && s->ready_count > 0 &&
+           queued + out.bytes + out.passed_over < LINK_WATERMARK && (room = rate_may_send(s)) > 0)
         pull(s, &out, room < quantum_for(s) ? room : quantum_for(s));
+    if (out.passed_over > 0 && s->ready_count > 0)
+        output_schedule(s); /* no link will drain for what it was not given */
     if (s->over)
         pool_put(loop_pool(s->loop), out.head);
     else if (out.head)

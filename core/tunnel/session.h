@@ -140,7 +140,8 @@ uint64_t session_rtt_us(const struct session *session); /* 0: not measured yet *
 void session_feed(struct session *session, const uint8_t *p, size_t n);
 
 /* Opens a stream to a service of the peer. end->accepted or ->ended follows. On failure
- * (too many streams, session over, no memory) *ret is untouched. */
+ * (too many streams, session over, no memory; EAGAIN: it drains, or the peer has not read the
+ * opens of before) *ret is untouched. */
 int stream_open(struct session *session, const struct frame_open *open,
                 const struct stream_ops *ops, void *end, struct stream **ret);
 /* For a stream that the peer opened; may be set anew (from what dials to the relay). Data

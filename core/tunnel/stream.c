@@ -159,7 +159,7 @@ int stream_open(struct session *s, const struct frame_open *open, const struct s
     must_be(s, SESSION_MAGIC);
     if (s->over)
         return BURROW_EIO;
-    if (s->draining)
+    if (s->draining || s->control_bytes > OPENS_QUEUE_MAX)
         return BURROW_EAGAIN;
     if (s->stream_count >= s->config.max_streams)
         return BURROW_ENOMEM;

@@ -55,7 +55,7 @@ static struct burrow_buf *make_control(struct session *s, enum control_type type
 static int send_control(struct session *s, enum control_type type, uint64_t id, const char *message)
 {
     const char *target = type == CONTROL_OPEN ? s->config.target : "";
-    struct burrow_buf *b = make_control(s, type, id, target, message);
+    struct burrow_buf *b = output_has_room(s) ? make_control(s, type, id, target, message) : NULL;
 
     if (!b)
         return BURROW_ENOMEM;

@@ -319,7 +319,7 @@ static void after_a_close_the_rest_of_the_local_side_goes_nowhere(void **state)
     control(p, 0, "{\"type\":\"close\",\"stream_id\":1}");
     control(p, 0, "{\"type\":\"close\",\"stream_id\":1}");
     end_send(a, MIB);
-    fake_loop_turn(p->loop);
+    fake_loop_settle(p->loop);
     assert_true(a->got_fin);
     assert_int_equal(a->sent, MIB);
     assert_int_equal(p->stats[0].bytes_out, 0);
@@ -329,6 +329,80 @@ static void after_a_close_the_rest_of_the_local_side_goes_nowhere(void **state)
     fake_loop_turn(p->loop);
     assert_int_equal(a->ended, 1);
     assert_int_equal(a->end_code, 0);
+}
+
+static void what_goes_nowhere_is_read_a_part_a_turn(void **state)
+{
+    struct pair *p = *state;
+    struct mock_end *a = end_open(p, 0);
+
+    pair_run(p);
+    control(p, 0, "{\"type\":\"close\",\"stream_id\":1}");
+    end_send(a, 100 * MIB); /* faster than it can be read */
+    fake_loop_turn(p->loop);
+    assert_in_range(a->sent, 1, MIB);
+    fake_loop_turn(p->loop);
+    assert_in_range(a->sent, MIB / 4, 2 * MIB);
+}
+
+/* Puts more into the link than may wait there before control frames have to. */
+static void choke(struct pair *p, int side)
+{
+    int i;
+
+    p->mock.end[side].room = 0;
+    for (i = 0; i < 40; i++) {
+        struct burrow_buf *b = pool_get(loop_pool(p->loop), POOL_LARGE);
+
+        assert_non_null(b);
+        b->len = POOL_LARGE;
+        assert_int_equal(link_send(p->mock.end[side].link, b), BURROW_OK);
+    }
+}
+
+static void opens_do_not_pile_up_before_a_peer_that_reads_nothing(void **state)
+{
+    struct pair *p = *state;
+    struct mock_end *a = end_new(&p->side[0]);
+    const struct frame_open open = {0};
+    int i;
+
+    choke(p, 0);
+    for (i = 0; i < 100000; i++) {
+        if (stream_open(p->side[0].session, &open, &mock_end_ops, a, &a->stream) < 0)
+            break;
+        stream_reset(a->stream, RESET_PEER_RESET, "");
+        fake_loop_turn(p->loop);
+    }
+    assert_in_range(i, 1000, 20000);
+    assert_int_equal(p->side[0].session_ended, 0);
+    p->mock.end[0].room = SIZE_MAX;
+    mock_flush(&p->mock.end[0]);
+    fake_loop_turn(p->loop);
+    assert_int_equal(stream_open(p->side[0].session, &open, &mock_end_ops, a, &a->stream), 0);
+}
+
+static void who_makes_us_answer_and_reads_nothing_is_left(void **state)
+{
+    struct pair *p = *state;
+    char json[64];
+    int i;
+
+    choke(p, 1);
+    for (i = 1; i < 100000; i++) {
+        snprintf(json, sizeof json, "{\"type\":\"open\",\"stream_id\":%d}", i);
+        control(p, 1, json);
+        snprintf(json, sizeof json, "{\"type\":\"close\",\"stream_id\":%d}", i);
+        control(p, 1, json);
+        if (p->side[1].peer_end_count == 0)
+            break; /* it is over */
+        stream_reset(p->side[1].peer_ends[0]->stream, RESET_PEER_RESET, "");
+        fake_loop_turn(p->loop);
+        free(p->side[1].peer_ends[--p->side[1].peer_end_count]);
+    }
+    fake_loop_turn(p->loop);
+    assert_in_range(i, 1000, 99999);
+    assert_non_null(strstr(p->side[1].reason, "too much to answer"));
 }
 
 static void a_local_side_that_does_not_end_is_left_after_a_moment(void **state)
@@ -509,6 +583,11 @@ int main(void)
         TEST(an_answer_is_awaited_for_a_minute_of_silence),
         TEST(who_had_an_answer_to_everything_is_not_held_for_long),
         TEST(after_a_close_the_rest_of_the_local_side_goes_nowhere),
+        TEST(what_goes_nowhere_is_read_a_part_a_turn),
+        TEST(opens_do_not_pile_up_before_a_peer_that_reads_nothing),
+        TEST(what_goes_nowhere_is_read_a_part_a_turn),
+        TEST(opens_do_not_pile_up_before_a_peer_that_reads_nothing),
+        TEST(who_makes_us_answer_and_reads_nothing_is_left),
         TEST(a_local_side_that_does_not_end_is_left_after_a_moment),
         TEST(a_refusal_is_an_error_and_resets_the_user),
         TEST(an_open_without_an_answer_is_given_up),
