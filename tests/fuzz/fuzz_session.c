@@ -218,7 +218,8 @@ static void on_session_ended(void *arg, uint32_t code, const char *reason)
     f->close_code = code;
 }
 
-static const struct session_events events = {on_opened, on_control, on_session_ended};
+static const struct session_events events = {
+    .opened = on_opened, .control = on_control, .ended = on_session_ended};
 
 /* ---- steps -------------------------------------------------------------------------------- */
 
