@@ -2,7 +2,7 @@
 /*
  * command-expose: `burrow expose` puts a server into a Kubernetes cluster, connects a client to it
  * and takes it away again; `burrow expose delete` takes away what a run left. This file has the
- * options and the instance; plan.c says what will be made.
+ * options, the instance and its end; the way there is plan.c → apply.c → wait.c → tunnel.c.
  */
 #include "expose.h"
 
@@ -46,6 +46,10 @@ static const struct burrow_option options[] = {
                        "kubeconfig to use; by default KUBECONFIG or ~/.kube/config"),
     BURROW_OPTION_BOOL(CONFIG, allow_exec, "kube-allow-exec", NULL, 0,
                        "run the exec program of a kubeconfig for credentials"),
+    BURROW_OPTION_BOOL(CONFIG, reuse, "reuse", NULL, 0,
+                       "connect to a server that an earlier run has kept"),
+    BURROW_OPTION_BOOL(CONFIG, keep, "keep", NULL, 0,
+                       "leave the server in the cluster when the tunnel ends"),
     BURROW_OPTION_DURATION(CONFIG, wait_ms, "wait-timeout", "2m", 0, 1000, 24 * 3600 * 1000,
                            "how long to wait for the server and its address"),
     BURROW_OPTION_BOOL(CONFIG, dry_run, "dry-run", NULL, 0,
@@ -68,6 +72,55 @@ void expose_say(const char *format, ...)
     va_end(ap);
     putchar('\n');
     fflush(stdout);
+}
+
+void expose_fail(struct expose *e, int result, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    e->host->verror(e->host->self, result, format, ap);
+    va_end(ap);
+    expose_end(e, result == BURROW_EINVAL ? 2 : 1);
+}
+
+void expose_end(struct expose *e, int32_t exit_code)
+{
+    if (e->ending)
+        return;
+    e->exit_code = exit_code;
+    e->ending = true;
+    if (!e->creating)
+        expose_wind_up(e);
+}
+
+void expose_wind_up(struct expose *e)
+{
+    kube_cancel(e->call);
+    e->call = NULL;
+    e->host->cancel(e->timer);
+    e->timer = NULL;
+    tunnel_end(e);
+}
+
+void expose_clean_up(struct expose *e)
+{
+    char names[600];
+    if (!e->config->keep || !e->tunnelled || e->config->reuse) {
+        apply_undo(e);
+    } else {
+        apply_standing(e, names, sizeof names);
+        expose_say("kept in namespace %s: %s", e->name_space, names);
+        expose_finished(e);
+    }
+}
+
+void expose_finished(struct expose *e)
+{
+    if (e->deleting && e->deleted == 0 && !e->lost)
+        expose_say("nothing to delete in namespace %s", e->name_space);
+    if (e->lost && e->exit_code == 0)
+        e->exit_code = 1;
+    e->command->finished(e->host->self, e->exit_code);
 }
 
 static int create(const struct burrow_host *host, const void *config, void **ret_self)
@@ -94,6 +147,8 @@ static void destroy(void *self)
     if (!self)
         return;
     struct expose *e = expose_of(self);
+    tunnel_destroy(e);
+    e->host->cancel(e->timer);
     kube_client_destroy(e->client);
     for (int i = 0; i < OBJECT_COUNT; i++)
         json_decref(e->objects[i]);
@@ -108,27 +163,60 @@ static void bind_host(void *self, const struct burrow_command_host *host)
     expose_of(self)->command = host;
 }
 
+/* Up to where the cluster is asked; a dry run is over then. */
+static int begin(struct expose *e)
+{
+    int r = plan_check(e->host, e->config, e->deleting);
+    if (r == BURROW_OK)
+        r = plan_connect(e);
+    if (r == BURROW_OK)
+        r = plan_objects(e);
+    if (r < 0)
+        return r;
+    if (e->config->dry_run && !e->deleting)
+        return plan_print(e);
+    if (e->kube.skip_verify)
+        burrow_log(e->host, BURROW_LOG_WARN,
+                   "the kubeconfig says insecure-skip-tls-verify: anybody in between can read and "
+                   "change what goes to the cluster");
+    r = kube_client_create(e->host, &e->kube, &e->client);
+    return r < 0 ? burrow_error(e->host, r, "out of memory") : BURROW_OK;
+}
+
 static void run(void *self, const char *subcommand, const char *const *args, size_t arg_count)
 {
     struct expose *e = expose_of(self);
     (void)args;
     (void)arg_count;
-    (void)subcommand;
-    int r = plan_check(e->host, e->config, false);
-    if (r == BURROW_OK && !e->config->dry_run)
-        r = burrow_error(e->host, BURROW_EINVAL,
-                         "--dry-run (BURROW_DRY_RUN): required; the objects are only printed");
-    if (r == BURROW_OK)
-        r = plan_connect(e);
-    if (r == BURROW_OK)
-        r = plan_objects(e);
-    if (r == BURROW_OK)
-        r = plan_print(e);
-    e->command->finished(e->host->self, r == BURROW_OK ? 0 : r == BURROW_EINVAL ? 2 : 1);
+    e->deleting = strcmp(subcommand, "delete") == 0;
+    int r = begin(e);
+    if (r < 0 || !e->client)
+        e->command->finished(e->host->self, r == BURROW_OK ? 0 : r == BURROW_EINVAL ? 2 : 1);
+    else if (e->deleting)
+        apply_delete_all(e);
+    else
+        apply_begin(e);
+}
+
+/* The first Ctrl-C. A second one ends the process, so what would stay is said now. */
+static void interrupt(void *self)
+{
+    struct expose *e = expose_of(self);
+    char names[600];
+    bool stays = apply_standing(e, names, sizeof names) > 0 && !e->deleting;
+    if (stays && !(e->config->keep && e->tunnelled))
+        expose_say("cleaning up; interrupted again, burrow leaves at once, and these stay in "
+                   "namespace %s until `burrow expose delete`: %s",
+                   e->name_space, names);
+    if (!e->deleting)
+        expose_end(e, e->tunnelled ? 0 : 130);
+    else
+        e->command->finished(e->host->self, 130);
 }
 
 static const struct burrow_subcommand subcommands[] = {
-    {"", "", "Prints the objects of a server in a Kubernetes cluster (--dry-run)", 0, 0},
+    {"delete", "", "Deletes what an earlier run has kept or left", 0, 0},
+    {"", "", "Puts a server into a Kubernetes cluster and connects a client to it", 0, 0},
     {NULL, NULL, NULL, 0, 0},
 };
 
@@ -137,6 +225,7 @@ static const struct burrow_command_ops ops = {
     .subcommands = subcommands,
     .bind = bind_host,
     .run = run,
+    .interrupt = interrupt,
 };
 
 BURROW_PLUGIN = {

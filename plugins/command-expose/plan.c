@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define TARGETS_MAX 20u
+
 static bool given(const char *text)
 {
     return text && *text;
@@ -101,6 +103,15 @@ int plan_check(const struct burrow_host *host, const struct expose_config *c, bo
         return burrow_error(
             host, BURROW_EINVAL,
             "--local-target (BURROW_LOCAL_TARGET): required, the HOST:PORT to expose");
+    if (c->local_target.count > TARGETS_MAX)
+        return burrow_error(host, BURROW_EINVAL,
+                            "--local-target (BURROW_LOCAL_TARGET): given %zu times; expected at "
+                            "most %u",
+                            c->local_target.count, TARGETS_MAX);
+    if (c->reuse && c->dry_run)
+        return burrow_error(host, BURROW_EINVAL,
+                            "--dry-run (BURROW_DRY_RUN): contradicts --reuse (BURROW_REUSE); give "
+                            "one of them");
     int r = check_lists(host, c);
     return r < 0 ? r : check_ingress(host, c);
 }

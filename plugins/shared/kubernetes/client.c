@@ -58,9 +58,8 @@ uint32_t kube_jitter(uint32_t limit_ms)
 
 /* ---- a transfer ---- */
 
-/* "Bearer TOKEN" into buf, from the configuration or its file; *ret_has false without any. */
-static int authorization(const struct kube_config *c, char *buf, size_t size, bool *ret_has,
-                         char why[FILE_WHY])
+int kube_authorization(const struct kube_config *c, char *buf, size_t size, bool *ret_has,
+                       char why[FILE_WHY])
 {
     struct file_bytes bytes = {0};
     *ret_has = false;
@@ -88,7 +87,7 @@ int kube_transfer(struct kube_client *client, const struct kube_transfer *t,
     size_t n = 0;
     bool has_token;
     snprintf(why, FILE_WHY, "out of memory");
-    int rc = authorization(c, bearer, sizeof bearer, &has_token, why);
+    int rc = kube_authorization(c, bearer, sizeof bearer, &has_token, why);
     if (rc != BURROW_OK)
         return rc;
     fields[n++] = (struct http_field){"Accept", "application/json"};

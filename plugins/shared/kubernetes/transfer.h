@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What client.c and watch.c share: one request to the API with its credentials. */
+/* What client.c and watch.c share: one request to the API with its credentials. Also
+ * for who speaks to the API past the client. */
 #ifndef KUBERNETES_TRANSFER_H
 #define KUBERNETES_TRANSFER_H
 
@@ -17,6 +18,10 @@ struct kube_transfer {
 /* As http_start; why says what went wrong (a token file that cannot be read). */
 int kube_transfer(struct kube_client *client, const struct kube_transfer *transfer,
                   struct http_request **ret, char why[FILE_WHY]);
+/* "Bearer TOKEN" into buf, from the configuration or its file; *ret_has false without any. As
+ * file_read. */
+int kube_authorization(const struct kube_config *config, char *buf, size_t size, bool *ret_has,
+                       char why[FILE_WHY]);
 const struct burrow_host *kube_client_host(const struct kube_client *client);
 uint32_t kube_jitter(uint32_t limit_ms);
 /* "the API answered 403: services is forbidden …" */
