@@ -98,7 +98,7 @@ int jwt_verify_keys(const void *key, const struct jwt_signed *token, struct jwt_
             int one = try_key(&keys->items[i], token);
             if (one != BURROW_EDENIED)
                 r = one;
-            named = named || (token->kid && keys->items[i].kid[0] != '\0');
+            named |= token->kid && keys->items[i].kid[0] != '\0';
         }
     ERR_clear_error();
     if (r == BURROW_EDENIED)
