@@ -76,7 +76,6 @@ unit: deps-test build-all ## build and run the unit tests and the rules
 e2e: deps-test build-all ## build and run the end-to-end tests
 	BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e $(PYTEST_ARGS)
 
-faults: export BURROW_LONG ?=
 faults: deps-test build-all ## break networks, processes and limits under load, as root; BURROW_LONG=1: the long form
 	BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/faults $(PYTEST_ARGS)
 

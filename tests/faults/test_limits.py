@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Descriptors and memory that run out: the new is refused, what runs goes on, and all is well again soon."""
+import contextlib
+import os
+import resource
+import socket
+import time
+
+from harness.sockets import dial, echo, read_all, read_exactly
+
+TICK = os.sysconf("SC_CLK_TCK")
+DESCRIPTORS, CONNECTIONS = 64, 200
+
+
+def cpu_seconds(process):
+    with open(f"/proc/{process.pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def descriptors(process):
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+def answers(address, request):
+    """True when a new connection gets this far: "echo" through a bridge, "http" at the server's port."""
+    with contextlib.suppress(OSError, EOFError), dial(address, 2) as sock:
+        if request == "echo":
+            sock.sendall(b"there?")
+            return read_exactly(sock, 6) == b"there?"
+        sock.sendall(b"GET /healthz HTTP/1.0\r\nHost: x\r\n\r\n")
+        return b" 200 " in read_all(sock)
+    return False
+
+
+def wait_until(what, why, seconds=20):
+    """The seconds until what() is true."""
+    start = time.monotonic()
+    while not what():
+        assert time.monotonic() - start < seconds, why
+        time.sleep(0.02)
+    return time.monotonic() - start
+
+
+def flood(address):
+    """Connections that are begun and not waited for."""
+    socks = []
+    for _ in range(CONNECTIONS):
+        sock = socket.socket()
+        sock.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            sock.connect(address)
+        socks.append(sock)
+    return socks
+
+
+def test_when_descriptors_run_out_accepting_pauses_and_resumes(world, sized, slack, say):
+    server, client, bridge = world.tunnel("ws", world.target(echo))
+    user = dial(bridge)
+    before = descriptors(server)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    cores, resumed = [], []
+    for number in range(sized(50, 4)):
+        address = bridge if number % 2 == 0 else server.main
+        socks = flood(address)
+        wait_until(lambda: descriptors(server) >= DESCRIPTORS - 1, "the descriptors never ran out")
+        time.sleep(0.2)  # the turn of the flood itself
+        cpu, start = cpu_seconds(server), time.monotonic()
+        time.sleep(1)
+        cores.append((cpu_seconds(server) - cpu) / (time.monotonic() - start))
+        user.sendall(b"running")
+        assert read_exactly(user, 7) == b"running", "what runs has to go on"
+        for sock in socks:
+            sock.close()
+        start = time.monotonic()
+        wait_until(lambda: answers(bridge, "echo"), "the bridge's listener is lost")
+        wait_until(lambda: answers(server.main, "http"), "the server's listener is lost")
+        resumed.append(time.monotonic() - start)
+    say(f"descriptors: {max(cores) * 100:.1f} % of a core while full, accepting again after "
+        f"{max(resumed):.2f} s at most, {int(server.metric('burrow_accept_pauses_total'))} pauses")
+    assert sorted(cores)[-1 - len(cores) // 20] <= 0.05 + 1.0 / TICK, cores
+    assert max(resumed) <= 1 + slack, resumed
+    user.close()
+    wait_until(lambda: descriptors(server) <= before - 1, "descriptors are left")
+    assert not client.seen("disconnected")
