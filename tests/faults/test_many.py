@@ -44,7 +44,7 @@ async def life(world, clients, streams, slack, say):
     server = world.server("ws", *OPEN_TO_ALL, auth=False, main="%s:%d" % address)
     await users.ended(60)
     again = await asyncio.to_thread(many.ready, BACK + 60 * slack, after)
-    times = sorted(seconds_since(killed, e) for e in many.seen("service_ready", after))
+    times = sorted(seconds_since(killed, e) for e in many.told(after))
     say(f"back after the server's death: {times[0]:.1f} s, {times[len(times) // 2]:.1f} s, "
         f"{times[-1]:.1f} s (first, half, last); in each second: {spread(times)}")
     assert times[-1] <= BACK + slack
