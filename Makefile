@@ -16,6 +16,7 @@ DEPS = gcc g++ cmake ninja-build pkg-config libev-dev libwebsockets-dev libwebso
 DEPS_TEST = python3-pytest clang python3-websockets python3-cryptography clang-format postgresql postgresql-client \
 	redis-server redis-tools nginx-light tinyproxy-bin netcat-openbsd iproute2 nftables
 DEPS_BENCH = socat
+DEPS_VERIFY = prometheus
 DEPS_CHECK = clang clang-format libclang-rt-14-dev gcovr
 
 ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -85,6 +86,7 @@ kube-test: deps-test ## run the tests in a real one-node Kubernetes (needs root 
 
 .PHONY: verify
 verify: deps-test build-all ## run the long forms of tests: 1,000 streams under 100 reloads, 100 of each fault (root)
+	$(call installed,$(DEPS_VERIFY))
 	BURROW_LONG=1 BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e/test_reload.py $(PYTEST_ARGS)
 	$(MAKE) faults BURROW_LONG=1
 
