@@ -17,8 +17,8 @@ from test_status import metrics
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-BUNDLED = ["transport-ws", "transport-tls", "auth-hmac", "auth-pem", "auth-static", "auth-none", "registry-noop", "command-token"]
-COMMANDS = ["server", "client", "token", "plugins", "check-config", "version", "help"]
+BUNDLED = ["transport-ws", "transport-tls", "auth-hmac", "auth-pem", "auth-static", "auth-none", "registry-noop", "command-token", "command-expose"]
+COMMANDS = ["server", "client", "token", "expose", "plugins", "check-config", "version", "help"]
 
 
 def ok(done):
