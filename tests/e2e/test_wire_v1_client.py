@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """burrow's client with a server of version 1 of the wire (harness/v1_server.py), from register to close.
 The test is the user: it opens the streams."""
+import signal
 import socket
 import threading
 import time
@@ -67,6 +68,25 @@ def test_of_several_services_the_first_is_served_and_an_error_names_the_rest(wor
     assert left_out["level"] == "error" and left_out["service"] == "db"
     assert session.register["target"] == str(first)
     assert exchange(session, session.open(), b"first") == b"first"
+
+
+def test_a_reload_that_withdraws_the_registered_service_registers_the_next(world, serve, tmp_path):
+    """Version 1 has no word for it: the client leaves, and comes back with what it still has."""
+    config = tmp_path / "client.yaml"
+    first, second = world.target(echo), world.target(echo)
+    config.write_text(f"local-target: ['a={first}', 'b={second}']\n")
+    config.chmod(0o600)
+    server = serve()
+    client = world.client(server, "", "--config", config, *FAST_RETRY, wait=False)
+    session = server.session()
+    assert session.register["target"] == str(first)
+    session.open()
+    config.write_text(f"local-target: ['b={second}']\n")
+    client.signal(signal.SIGHUP)
+    again = server.session(2)
+    assert session.ended.wait(20)
+    assert again.register["target"] == str(second)
+    assert exchange(again, again.open(), b"second") == b"second"
 
 
 @pytest.mark.parametrize("text", [False, True], ids=["binary", "text"])

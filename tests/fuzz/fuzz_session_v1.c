@@ -342,13 +342,14 @@ static void send_open(struct fuzz *f, uint64_t id, const char *more)
 {
     struct peer_stream *const st = find(f, id);
     f->opens++;
-    if (st != NULL)
+    if (f->config.opens_odd) /* a server is not to be asked, and does not listen */
+        ;
+    else if (st != NULL)
         st->rude = true;
     else if (f->stream_count == ENDS)
         return;
     else
-        f->streams[f->stream_count++] =
-            (struct peer_stream){.id = id, .rude = f->config.opens_odd || id == 0};
+        f->streams[f->stream_count++] = (struct peer_stream){.id = id, .rude = id == 0};
     send_control(f, "open", id, more);
 }
 
