@@ -34,4 +34,6 @@ burrow ($version-1) unstable; urgency=medium
 EOF
 
 (cd "$tree" && dpkg-buildpackage -us -uc -ui -j"$(nproc)")
+rm -f "$out"/burrow*_"$version"*
 cp "$work"/burrow*_"$version"* "$out/"
+git -C "$top" rev-parse HEAD >"$out/commit"

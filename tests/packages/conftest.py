@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,10 +32,12 @@ def run(*argv, **options):
 
 @pytest.fixture(scope="session")
 def debs():
-    """The folder with the Debian packages of the committed tree."""
+    """The folder with the Debian packages of the committed tree; `make package` has perhaps made them."""
     folder = os.path.join(BUILD, "deb")
-    shutil.rmtree(folder, ignore_errors=True)
-    run(os.path.join(ROOT, "packaging", "deb", "build.sh"), folder)
+    commit = run("git", "-C", ROOT, "rev-parse", "HEAD").strip()
+    stamp = os.path.join(folder, "commit")
+    if not os.path.exists(stamp) or Path(stamp).read_text(encoding="utf-8").strip() != commit:
+        run(os.path.join(ROOT, "packaging", "deb", "build.sh"), folder)
     return folder
 
 
