@@ -18,6 +18,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
 BUILD = os.path.join(ROOT, "build", "packages")
+PACKAGES = ["burrow", "burrow-plugin-jwks", "burrow-plugin-kubernetes", "burrow-dev", "burrow-doc"]
 # With what a smoke test needs besides the packages: systemd to run them, curl to ask.
 INCLUDE = "ca-certificates,curl,systemd-sysv,dbus"
 
@@ -87,15 +88,15 @@ class Root:
         return run("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--pipe", "--directory", self.folder,
                    "--setenv=DEBIAN_FRONTEND=noninteractive", *argv)
 
-    def install(self, folder, *names):
-        """The packages of these names, with what they depend on."""
+    def install(self, folder, *names, extra=()):
+        """The packages of these names, with what they depend on, and extra ones of the distribution."""
         files = []
         for name in names:
             (file,) = [f for f in os.listdir(folder) if f.startswith(name + "_") and f.endswith(".deb")]
             shutil.copy(os.path.join(folder, file), self.path(file))
             files.append("/" + file)
         self.inside("apt-get", "-qq", "update")
-        self.inside("apt-get", "-qq", "-y", "--no-install-recommends", "install", *files)
+        self.inside("apt-get", "-qq", "-y", "--no-install-recommends", "install", *files, *extra)
         for file in files:
             os.remove(self.path(file))
 
@@ -134,5 +135,20 @@ def root(root_tar, tmp_path):
     folder = tmp_path / "root"
     folder.mkdir(mode=0o755)
     root = Root(root_tar, folder)
+    yield root
+    shutil.rmtree(root.folder)
+
+
+@pytest.fixture(scope="session")
+def installed(debs, root_tar, tmp_path_factory):
+    """A root with all packages and what a user of them has besides: shells, manual pages, a compiler. For
+    tests that change nothing."""
+    folder = tmp_path_factory.mktemp("installed")
+    folder.chmod(0o755)
+    root = Root(root_tar, folder)
+    # Minimal roots leave manual pages out.
+    for name in os.listdir(root.path("etc/dpkg/dpkg.cfg.d")):
+        os.remove(root.path(f"etc/dpkg/dpkg.cfg.d/{name}"))
+    root.install(debs, *PACKAGES, extra=["bash-completion", "zsh", "fish", "man-db", "gcc", "libc6-dev", "cmake", "make"])
     yield root
     shutil.rmtree(root.folder)

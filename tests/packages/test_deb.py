@@ -4,9 +4,9 @@ import os
 import re
 import subprocess
 
-from conftest import BUILD, ROOT, run
+import pytest
 
-PACKAGES = ["burrow", "burrow-plugin-jwks", "burrow-plugin-kubernetes", "burrow-dev", "burrow-doc"]
+from conftest import PACKAGES, ROOT, run
 
 # An echo service, and functions that the scripts below share.
 COMMON = r"""
@@ -150,25 +150,105 @@ def test_an_upgrade_keeps_what_was_changed_and_a_purge_leaves_nothing(debs, root
     assert "burrow" not in root.read("etc/passwd") and "burrow" not in root.read("etc/group")
 
 
-def test_each_plugin_package_brings_its_plugins(debs, root):
-    root.install(debs, *PACKAGES)
-    listed = {line.split()[0] for line in root.inside("burrow", "plugins").splitlines() if line}
-    assert {"transport-ws", "transport-tls", "auth-hmac", "auth-pem", "auth-static", "auth-mtls", "auth-none",
-            "registry-noop", "command-token", "auth-jwks", "auth-http", "registry-kubernetes",
-            *built_commands()} <= listed
-    for page in ("1/burrow.1", "1/burrow-token.1", "1/burrow-expose.1", "5/burrow.yaml.5", "7/burrow-plugins.7",
-                 "8/burrow-server.8", "8/burrow-client.8"):
-        assert os.path.exists(root.path(f"usr/share/man/man{page}.gz"))
-    assert os.path.exists(root.path("usr/share/doc/burrow-doc/README.md.gz")) or \
-        os.path.exists(root.path("usr/share/doc/burrow-doc/README.md"))
+def in_the_tree(*path):
+    return os.path.exists(os.path.join(ROOT, *path))
 
 
-def test_units_are_sound_and_locked_in(debs, root):
-    root.install(debs, "burrow")
+def test_each_package_brings_its_plugins(installed):
+    listed = {line.split()[0] for line in installed.inside("burrow", "plugins").splitlines() if line}
+    plugins = {name for name in os.listdir(os.path.join(ROOT, "plugins"))
+               if name.startswith(("transport-", "auth-", "registry-", "command-"))}
+    assert plugins <= listed
+    owners = {name: installed.inside("sh", "-c", f"dpkg -S /usr/lib/*/burrow/plugins/{name}.so").split(":")[0]
+              for name in plugins}
+    apart = {"auth-jwks": "burrow-plugin-jwks", "auth-http": "burrow-plugin-jwks",
+             "registry-kubernetes": "burrow-plugin-kubernetes", "command-expose": "burrow-plugin-kubernetes"}
+    assert owners == {name: apart.get(name, "burrow") for name in plugins}
+
+
+def test_manual_pages_are_there_and_render_without_a_warning(installed):
+    pages = {"burrow.1", "burrow-token.1", "burrow-conformance.1", "burrow.yaml.5", "burrow-plugins.7",
+             "burrow-server.8", "burrow-client.8"}
+    if in_the_tree("plugins", "command-expose"):
+        pages.add("burrow-expose.1")
+    found = set()
+    for section in "1578":
+        folder = installed.path(f"usr/share/man/man{section}")
+        found |= {name.removesuffix(".gz") for name in os.listdir(folder) if name.startswith("burrow")}
+    assert found == pages
+    for page in sorted(pages):
+        name, section = page.rsplit(".", 1)
+        said = installed.inside("sh", "-c", "LC_ALL=C.UTF-8 MANROFFSEQ= MANWIDTH=80 man --warnings -E UTF-8 -l "
+                                f"-Tutf8 -Z /usr/share/man/man{section}/{page}.gz 2>&1 >/dev/null")
+        assert said == "", page
+        assert name.upper() in installed.inside("sh", "-c", f"LC_ALL=C.UTF-8 man {section} {name} | head -1").upper()
+
+
+# What is typed, and words that the shell must offer for it.
+TYPED = [("burrow ser", {"server"}), ("burrow server --bridge-h", {"--bridge-host"}),
+         ("burrow server --log-format ", {"json", "text"}), ("burrow token ", {"mint", "inspect", "verify"}),
+         ("burrow client --local-t", {"--local-target"})]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions_of(installed, shell):
+    scripts = {"bash": BASH, "zsh": ZSH, "fish": 'complete -C "$argv[1]" | string split -f1 \\t'}
+    for typed, words in TYPED:
+        offered = installed.inside(shell, *(["-f"] if shell == "zsh" else []), "-c", scripts[shell],
+                                   *([shell] if shell != "fish" else []), typed)
+        assert words <= set(offered.split()), f"{typed!r}: {offered}"
+
+
+# As bash does: the completion is loaded for the command's name, and given the words.
+BASH = r"""
+. /usr/share/bash-completion/bash_completion
+_completion_loader burrow
+read -ra COMP_WORDS <<<"$1"
+case $1 in *' ') COMP_WORDS+=('') ;; esac
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=$1 COMP_POINT=${#1}
+function=$(complete -p burrow | sed 's/.*-F \([^ ]*\) .*/\1/')
+"$function" burrow "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
+printf '%s\n' "${COMPREPLY[@]}"
+"""
+
+# A zsh on a terminal of its own, to which the words and TAB are typed.
+ZSH = r"""
+zmodload zsh/zpty
+zpty -b shell zsh -f -i
+zpty -w shell 'autoload -Uz compinit; compinit -u -D; zstyle ":completion:*" list-prompt ""; LISTMAX=9999; TERM=dumb; PS1=; stty columns 200; echo RE""ADY'
+collected=
+for i in {1..300}; do
+    zpty -r -t shell chunk && collected+=$chunk
+    [[ $collected == *READY* ]] && break
+    sleep 0.1
+done
+collected=
+zpty -w -n shell "$1"$'\t\t'
+for i in {1..100}; do
+    if zpty -r -t shell chunk; then collected+=$chunk; idle=0; else (( ++idle > 15 )) && [[ $collected != "" ]] && break; sleep 0.1; fi
+done
+zpty -d shell
+print -r -- "$collected" | tr -d '\r\007' | sed 's/\x1b\[[0-9;?]*[a-zA-Z]//g'
+"""
+
+
+def test_a_plugin_is_built_with_the_installed_sdk(installed):
+    said = installed.inside("sh", "-c", "rm -rf /tmp/mine && cp -r /usr/share/burrow/sdk/template /tmp/mine && "
+                            "cd /tmp/mine && cmake -S . -B build && cmake --build build && "
+                            "ctest --test-dir build --output-on-failure")
+    assert "100% tests passed" in said
+
+
+def test_units_are_sound_and_locked_in(installed):
     for unit in ("burrow-server.service", "burrow-client@.service"):
-        said = run("systemd-analyze", f"--root={root.folder}", "security", "--offline=true", unit)
+        said = run("systemd-analyze", f"--root={installed.folder}", "security", "--offline=true", unit)
         score = float(re.search(r"exposure level for \S+: ([\d.]+)", said)[1])
         assert score <= 1.5, said
-    said = root.inside("systemd-analyze", "verify", "--man=no", "burrow-server.service", "burrow-server.socket",
-                       "burrow-client@web.service")
+    said = installed.inside("systemd-analyze", "verify", "--man=yes", "burrow-server.service", "burrow-server.socket",
+                            "burrow-client@web.service")
     assert said.strip() == ""
+
+
+def test_only_the_services_group_looks_into_the_configuration(installed):
+    said = installed.inside("stat", "-c", "%a %U:%G", "/etc/burrow", "/etc/burrow/clients")
+    assert said.split("\n")[:2] == ["750 root:burrow", "750 root:burrow"]
