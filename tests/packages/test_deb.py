@@ -22,6 +22,7 @@ StandardInput=socket
 END
 systemctl daemon-reload
 systemctl start echo.socket
+trap "journalctl --no-pager -n 60" ERR
 until_true() { { set +x; } 2>/dev/null; for _ in $(seq 200); do "$@" && { set -x; return; }; sleep 0.1; done; journalctl --no-pager -n 100; return 1; }
 echoes() { exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1; echo "$2" >&3; read -r -t 10 line <&3; exec 3>&-; [ "$line" = "$2" ]; }
 bridge() { curl -sf "http://127.0.0.1:8080/api/clients/$1/bridge-addr" >/run/bridge; }
