@@ -17,6 +17,8 @@ DEPS_TEST = python3-pytest clang python3-websockets python3-cryptography clang-f
 	redis-server redis-tools nginx-light tinyproxy-bin netcat-openbsd iproute2 nftables
 DEPS_BENCH = socat
 DEPS_VERIFY = prometheus
+DEPS_PACKAGE = debhelper dpkg-dev lintian rpm rpmlint xz-utils buildah podman crun debootstrap systemd \
+	systemd-container git
 DEPS_CHECK = clang clang-format libclang-rt-14-dev gcovr
 
 ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -41,7 +43,7 @@ help: ## list the targets
 	sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
 	    | while IFS='|' read -r name text; do printf '  %-22s %s\n' "$$name" "$$text"; done
 
-.PHONY: deps deps-test deps-bench deps-check
+.PHONY: deps deps-test deps-bench deps-check deps-package
 deps: ## install what building and the demo need (Debian packages; sudo when not root)
 	$(call installed,$(DEPS))
 
@@ -53,6 +55,9 @@ deps-bench: deps ## install what the bench needs besides
 
 deps-check: deps ## install what format and the whole of .ci/run need besides
 	$(call installed,$(DEPS_CHECK))
+
+deps-package: deps deps-test ## install what making and trying the packages needs besides
+	$(call installed,$(DEPS_PACKAGE))
 
 .PHONY: build build-all configure
 configure: deps
@@ -89,6 +94,18 @@ verify: deps-test build-all ## run the long forms of tests: 1,000 streams under 
 	$(call installed,$(DEPS_VERIFY))
 	BURROW_LONG=1 BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e/test_reload.py $(PYTEST_ARGS)
 	$(MAKE) faults BURROW_LONG=1
+
+# From the committed tree, into build/packages.
+.PHONY: package package-test
+package: deps-package ## make deb, rpm, bill of materials and container image of the last commit
+	packaging/deb/build.sh build/packages/deb
+	packaging/rpm/build.sh build/packages/rpm
+	$(PYTHON) -B packaging/sbom.py build/packages/deb build/packages/burrow.spdx.json
+	@if command -v buildah >/dev/null; then packaging/container/build.sh build/packages/deb build/packages/burrow-oci.tar; \
+	else echo "no image: buildah is not here"; fi
+
+package-test: package ## install and run the packages and the image (root: debootstrap, systemd-nspawn)
+	$(PYTHON) -m pytest -p no:cacheprovider tests/packages $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: deps-bench build-all ## measure direct, socat, ws, wss and tls in one interleaved run

@@ -187,7 +187,7 @@ def test_manual_pages_are_there_and_render_without_a_warning(installed):
 
 # What is typed, and words that the shell must offer for it.
 TYPED = [("burrow ser", {"server"}), ("burrow server --bridge-h", {"--bridge-host"}),
-         ("burrow server --log-format ", {"json", "text"}), ("burrow token ", {"mint", "inspect", "verify"}),
+         ("burrow server --log-format ", {"json", "logfmt"}), ("burrow token ", {"mint", "inspect", "verify"}),
          ("burrow client --local-t", {"--local-target"})]
 
 

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The container image: server and client in it, without root, capabilities or a writable file."""
+import gzip
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+
+import pytest
+
+from conftest import BUILD, ROOT, run
+
+SECRET = "0123456789abcdef0123456789abcdef"
+DEADLINE = 60
+
+
+@pytest.fixture(scope="session")
+def archive(debs):
+    """The OCI archive made of these packages."""
+    path = os.path.join(BUILD, "burrow-oci.tar")
+    if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(os.path.join(debs, "commit")):
+        run(os.path.join(ROOT, "packaging", "container", "build.sh"), debs, path)
+    return path
+
+
+def blob(tar, digest):
+    return tar.extractfile("blobs/" + digest.replace(":", "/")).read()
+
+
+def unpack(archive, folder):
+    """(root folder, configuration, compressed size) of the one image in the archive."""
+    with tarfile.open(archive) as tar:
+        index = json.load(tar.extractfile("index.json"))
+        manifest = json.loads(blob(tar, index["manifests"][0]["digest"]))
+        config = json.loads(blob(tar, manifest["config"]["digest"]))
+        size = 0
+        for layer in manifest["layers"]:
+            data = blob(tar, layer["digest"])
+            if not data.startswith(b"\x1f\x8b"):
+                data = gzip.compress(data)
+            size += len(data)
+            run_input = ["tar", "-xzp", "-C", str(folder)]
+            subprocess.run(run_input, input=data, check=True)
+    return folder, config, size
+
+
+@pytest.fixture(scope="session")
+def image(archive, tmp_path_factory):
+    if os.geteuid() != 0:
+        pytest.skip("needs root for containers")
+    folder = tmp_path_factory.mktemp("image")
+    folder.chmod(0o755)
+    return unpack(archive, folder)
+
+
+def bundle(image, folder, environment, arguments):
+    """A bundle for an OCI runtime: the image's user, a read-only root, no capabilities, the host's loopback."""
+    root, config, _ = image
+    user, group = (int(n) for n in config["config"]["User"].split(":"))
+    spec = {
+        "ociVersion": "1.0.2", "root": {"path": str(root), "readonly": True},
+        "process": {"terminal": False, "user": {"uid": user, "gid": group}, "cwd": "/", "noNewPrivileges": True,
+                    "args": config["config"]["Entrypoint"] + arguments,
+                    "env": [f"{k}={v}" for k, v in environment.items()],
+                    "capabilities": {kind: [] for kind in ("bounding", "effective", "inheritable", "permitted", "ambient")}},
+        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+        "linux": {"namespaces": [{"type": kind} for kind in ("pid", "mount", "ipc", "uts")]},
+    }
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(spec))
+    return folder
+
+
+class Container:
+    """One process in the image, run by crun; its log is a file."""
+
+    def __init__(self, image, folder, name, environment, arguments):
+        self.name = f"burrow-test-{os.getpid()}-{name}"
+        self.log = folder / f"{name}.log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                ["crun", "--cgroup-manager=disabled", f"--root={folder / 'crun'}", "run", "--bundle",
+                 str(bundle(image, folder / name, environment, arguments)), self.name], stdout=log, stderr=log)
+
+    def until(self, event):
+        """The event's fields, once it is in the log."""
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end and self.process.poll() is None:
+            for line in self.log.read_text().splitlines():
+                fields = json.loads(line) if line.startswith("{") else {}
+                if fields.get("event") == event:
+                    return fields
+            time.sleep(0.1)
+        raise AssertionError(f"no {event}: {self.log.read_text()}")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(60)
+
+
+def test_it_is_small_and_has_no_shell(image):
+    root, config, size = image
+    assert size <= 40_000_000
+    assert config["config"]["User"] == "65534:65534"
+    assert sorted(os.listdir(root / "usr" / "bin")) == ["burrow"]
+    assert not (root / "bin").exists()
+
+
+def test_server_and_client_carry_data_locked_in(image, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as target:
+        target.settimeout(DEADLINE)
+        shared = {"BURROW_LOG_FORMAT": "json"}
+        server = Container(image, tmp_path, "server", {
+            **shared, "BURROW_SERVER_ADDR": "127.0.0.1:0", "BURROW_JWT_ALG": "HS256",
+            "BURROW_JWT_HMAC_SECRET": SECRET, "BURROW_BRIDGE_HOST": "127.0.0.1"}, ["server"])
+        try:
+            address = server.until("listening")["addr"]
+            minted = subprocess.run(["chroot", image[0], "/usr/bin/burrow", "token", "mint", "--sub=web"],
+                                    env={"BURROW_JWT_HMAC_SECRET": SECRET}, capture_output=True, text=True, check=True)
+            client = Container(image, tmp_path, "client", {
+                **shared, "BURROW_SERVER_URL": f"ws://{address}/ws", "BURROW_CLIENT_ID": "web",
+                "BURROW_BEARER_TOKEN": minted.stdout.strip(),
+                "BURROW_LOCAL_TARGET": "127.0.0.1:%d" % target.getsockname()[1]}, ["client"])
+            try:
+                host, port = client.until("service_ready")["bridge"].rsplit(":", 1)
+                with socket.create_connection((host, int(port)), DEADLINE) as near:
+                    far, _ = target.accept()
+                    with far:
+                        near.sendall(b"through two containers")
+                        assert far.recv(100) == b"through two containers"
+                        far.sendall(b"and back")
+                        assert near.recv(100) == b"and back"
+            finally:
+                assert client.stop() == 0
+        finally:
+            assert server.stop() == 0
+
+
+def test_all_plugins_are_in_it_and_load(image):
+    said = run("chroot", "--userspec=65534:65534", image[0], "/usr/bin/burrow", "plugins")
+    plugins = {name for name in os.listdir(os.path.join(ROOT, "plugins"))
+               if name.startswith(("transport-", "auth-", "registry-", "command-"))}
+    assert plugins <= {line.split()[0] for line in said.splitlines() if line}
+
+
+@pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not here")
+def test_podman_runs_it_read_only_without_capabilities(archive, tmp_path):
+    podman = ["podman", "--storage-driver=vfs", f"--root={tmp_path / 'storage'}", f"--runroot={tmp_path / 'run'}",
+              "--cgroup-manager=cgroupfs"]
+    try:
+        name = run(*podman, "pull", "--quiet", f"oci-archive:{archive}").strip().splitlines()[-1]
+        said = run(*podman, "run", "--rm", "--read-only", "--cap-drop=all", "--network=none", "--cgroups=disabled",
+                   "--security-opt=no-new-privileges", "--log-driver=none", name, "version")
+        assert said.startswith("burrow ")
+    finally:
+        subprocess.run([*podman, "rmi", "--all", "--force"], capture_output=True, check=False)
