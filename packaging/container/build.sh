@@ -25,7 +25,7 @@ if [ ! -e "$installed/usr/bin/burrow" ]; then
 fi
 
 root=$work/root
-mkdir -p "$root"/{etc/ssl/certs,etc/burrow,usr/bin,tmp}
+mkdir -p "$root"/{dev,etc/ssl/certs,etc/burrow,proc,sys,usr/bin,tmp}
 cp "$installed/usr/bin/burrow" "$root/usr/bin/"
 plugins=$(cd "$installed" && find usr/lib -path '*/burrow/plugins' -type d)
 mkdir -p "$root/$plugins"
