@@ -125,7 +125,7 @@ def test_server_and_client_carry_data_locked_in(image, tmp_path):
         try:
             address = server.until("listening")["addr"]
             minted = subprocess.run(["chroot", image[0], "/usr/bin/burrow", "token", "mint", "--sub=web"],
-                                    env={"BURROW_JWT_HMAC_SECRET": SECRET}, capture_output=True, text=True, check=True)
+                                    env={**os.environ, "BURROW_JWT_HMAC_SECRET": SECRET}, capture_output=True, text=True, check=True)
             client = Container(image, tmp_path, "client", {
                 **shared, "BURROW_SERVER_URL": f"ws://{address}/ws", "BURROW_CLIENT_ID": "web",
                 "BURROW_BEARER_TOKEN": minted.stdout.strip(),
