@@ -193,7 +193,7 @@ TYPED = [("burrow ser", {"server"}), ("burrow server --bridge-h", {"--bridge-hos
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completions_of(installed, shell):
-    scripts = {"bash": BASH, "zsh": ZSH, "fish": 'complete -C "$argv[1]" | string split -f1 \\t'}
+    scripts = {"bash": BASH, "zsh": ZSH, "fish": 'complete -C "$argv[1]" | string split -f1 \\t; true'}
     for typed, words in TYPED:
         offered = installed.inside(shell, *(["-f"] if shell == "zsh" else []), "-c", scripts[shell],
                                    *([shell] if shell != "fish" else []), typed)

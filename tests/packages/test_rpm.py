@@ -65,7 +65,7 @@ def test_installed_upgraded_and_erased_as_specified(rpms, root):
     said = root.inside("stat", "-c", "%a %U:%G", "/etc/burrow", "/etc/burrow/clients", "/etc/burrow/burrow.yaml",
                        "/usr/bin/burrow", "/usr/lib64/burrow/plugins/transport-ws.so")
     assert said.split("\n")[:5] == ["750 root:burrow", "750 root:burrow", "640 root:burrow", "755 root:root",
-                                    "755 root:root"]
+                                    "644 root:root"]
     assert rpm("--verify", "--nodeps", "burrow", "burrow-plugin-jwks", "burrow-plugin-kubernetes") == ""
     assert rpm("--query", "--configfiles", "burrow").split() == ["/etc/burrow/burrow.yaml",
                                                                  "/etc/default/burrow-server"]
