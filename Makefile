@@ -14,7 +14,7 @@ DEPS = gcc g++ cmake ninja-build pkg-config libev-dev libwebsockets-dev libwebso
 	libssl-dev libjose-dev libjansson-dev libyaml-dev libcurl4-openssl-dev uthash-dev libcmocka-dev \
 	ca-certificates curl openssl python3
 DEPS_TEST = python3-pytest clang python3-websockets python3-cryptography clang-format postgresql postgresql-client \
-	redis-server redis-tools nginx-light tinyproxy-bin netcat-openbsd iproute2 nftables
+	redis-server redis-tools nginx-light tinyproxy-bin netcat-openbsd iproute2 abigail-tools nftables
 DEPS_BENCH = socat
 DEPS_VERIFY = prometheus
 DEPS_PACKAGE = debhelper dpkg-dev lintian rpm rpmlint xz-utils buildah podman crun debootstrap systemd \

@@ -6,6 +6,8 @@ type, and of every struct its size and each field's offset, size and declaration
     abi.py update CC INCLUDE TABLE   writes the table, when the change is announced
     abi.py larger INCLUDE FOLDER     headers of a later host: each table that tells its size
                                      has one entry more at its end
+    abi.py diff CC OLD NEW           abidiff of all structs of two folders of headers: additions
+                                     only (without it: exit 77, skipped; with CI=true it fails)
 
 A change is announced by a greater BURROW_ABI_MINOR and its line in the changelog of plugin.h. From
 v1 on, no announcement suffices for what moves, changes or takes away what was there.
@@ -13,11 +15,13 @@ v1 on, no announcement suffices for what moves, changes or takes away what was t
 import difflib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+SKIPPED = 77
 LATER = "    void (*later_entry)(void);\n"
 
 
@@ -125,10 +129,34 @@ def larger(include, folder):
         to.write_text(text)
 
 
+def diff(compiler, old, new):
+    if not shutil.which("abidiff"):
+        print("abidiff (abigail-tools) is not installed")
+        return 1 if os.environ.get("CI") == "true" else SKIPPED
+    structs, _, _, texts = read(old)
+    includes = "".join(f"#include <burrow/{name}>\n" for name in texts)
+    functions = "".join(f"void of_{name}(const struct {name} *p) {{ (void)p; }}\n" for name, _ in structs)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "types.c")
+        source.write_text(includes + functions)
+        for name, include in (("old.so", old), ("new.so", new)):
+            subprocess.run([compiler, "-g", "-shared", "-fPIC", "-I", include, source, "-o", Path(folder, name)],
+                           check=True)
+        done = subprocess.run(["abidiff", "--leaf-changes-only", "--suppressions",
+                               Path(__file__).with_name("suppressions"), Path(folder, "old.so"),
+                               Path(folder, "new.so")], check=False, stdout=subprocess.PIPE, text=True)
+    print(done.stdout)
+    # Its exit code says only that something differs: 4, which more entries are as well.
+    bad = re.findall(r"^.*(?:data member changes|deletion).*$", done.stdout, re.M)
+    return 0 if done.returncode in (0, 4) and not bad else 1
+
+
 def main():
     if sys.argv[1:2] == ["larger"] and len(sys.argv) == 4:
         larger(*sys.argv[2:])
         return 0
+    if sys.argv[1:2] == ["diff"] and len(sys.argv) == 5:
+        return diff(*sys.argv[2:])
     if len(sys.argv) != 5 or sys.argv[1] not in ("check", "update"):
         sys.exit(__doc__)
     command, compiler, include, file = sys.argv[1:]

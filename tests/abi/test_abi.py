@@ -70,6 +70,16 @@ class Changes(unittest.TestCase):
         found = self.change((last, last + abi.LATER), *self.announced("v1"), version="v1")
         self.assertEqual(found, ["struct burrow_option grew, but it does not tell its size"])
 
+    @unittest.skipUnless(shutil.which("abidiff"), "abidiff (abigail-tools) is not installed")
+    def test_abidiff_takes_an_entry_at_the_end_and_none_in_the_middle(self):
+        changed = self.root / "include"
+        for place, code in ((ENTRY, 0), ("    void (*unwatch)(struct burrow_watch *);", 1)):
+            text = Path(INCLUDE, "burrow/plugin.h").read_text()
+            self.assertIn(place, text)
+            at = text.index(place) + (len(place) if code == 0 else 0)
+            (changed / "burrow/plugin.h").write_text(text[:at] + abi.LATER + text[at:])
+            self.assertEqual(abi.diff(COMPILER, INCLUDE, str(changed)), code)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
