@@ -21,7 +21,6 @@
 struct auth_chain {
     uint32_t magic;
     struct loop *loop;
-    const struct log *log;
     struct auth_member *members;
     size_t n, pending;
     struct ticket_pool *tickets;
@@ -154,24 +153,18 @@ static void note_abstention(struct auth_request *r, const struct burrow_verdict 
              alone ? "" : r->chain->members[r->member].name, alone ? "" : ": ", r->reason);
 }
 
-static void complain(const struct auth_chain *chain, const char *plugin, const char *what)
-{
-    log_at(chain->log, BURROW_LOG_WARN, "plugin_fault", burrow_str("plugin", plugin),
-           burrow_str("what", what));
-}
-
 static void on_answer(struct burrow_auth_request *name, const struct burrow_verdict *v)
 {
     const struct ticket *ticket = (const struct ticket *)(const void *)name;
     struct auth_chain *chain = ticket_keeper(ticket);
     must_be(chain, CHAIN_MAGIC);
     struct auth_request *r = ticket_owner(ticket);
+    const struct auth_member *asked = ticket_asked(ticket);
     if (r == NULL) {
-        complain(chain, "", "an auth request was answered twice or after its cancellation");
+        plugin_fault(asked->faults, "an auth request was answered twice or after its cancellation");
         return;
     }
     must_be(r, REQUEST_MAGIC);
-    const char *plugin = chain->members[r->member].name;
     ticket_retire(r->ticket);
     r->ticket = NULL;
     r->answered = true;
@@ -189,9 +182,10 @@ static void on_answer(struct burrow_auth_request *name, const struct burrow_verd
         else if (v->result == BURROW_AUTH_DENY && v->code > 0 && v->code < AUTH_CODES)
             r->code = v->code;
         else
-            complain(chain, plugin, "a verdict of an unknown result or code counts as a denial");
+            plugin_fault(asked->faults,
+                         "a verdict of an unknown result or code counts as a denial");
     } else {
-        complain(chain, plugin, "an empty verdict counts as a denial");
+        plugin_fault(asked->faults, "an empty verdict counts as a denial");
     }
     loop_task_schedule(chain->loop, &r->task);
 }
@@ -280,8 +274,8 @@ static void finish(struct auth_request *r)
 
 static void ask_member(struct auth_request *r)
 {
-    const struct auth_member *m = &r->chain->members[r->member];
-    r->ticket = ticket_issue(r->chain->tickets, r);
+    struct auth_member *m = &r->chain->members[r->member];
+    r->ticket = ticket_issue(r->chain->tickets, r, m);
     if (r->ticket == NULL) {
         cannot_tell(r, "out of memory");
         loop_task_schedule(r->chain->loop, &r->task);
@@ -320,6 +314,7 @@ static void on_deadline(void *arg)
     must_be(r, REQUEST_MAGIC);
     if (r->answered)
         return; /* the task that goes on with it is scheduled already */
+    plugin_fault(r->chain->members[r->member].faults, "an auth request was not answered in time");
     withdraw_question(r);
     r->result = BURROW_AUTH_UNAVAILABLE;
     snprintf(r->reason, sizeof r->reason, "no answer within %u s", AUTH_DEADLINE_MS / 1000u);
@@ -426,8 +421,8 @@ size_t auth_pending(const struct auth_chain *chain)
 
 /* ---- the chain ---- */
 
-int auth_chain_create(struct loop *loop, const struct log *log, const struct auth_member *members,
-                      size_t n, struct auth_chain **ret)
+int auth_chain_create(struct loop *loop, const struct auth_member *members, size_t n,
+                      struct auth_chain **ret)
 {
     if (n == 0)
         return BURROW_EINVAL;
@@ -436,7 +431,6 @@ int auth_chain_create(struct loop *loop, const struct log *log, const struct aut
         return BURROW_ENOMEM;
     chain->magic = CHAIN_MAGIC;
     chain->loop = loop;
-    chain->log = log;
     chain->n = n;
     chain->members = calloc(n, sizeof *chain->members);
     chain->tickets = ticket_pool_create(loop, chain);

@@ -8,7 +8,7 @@
 #define AUTH_CHAIN_H
 
 #include "auth/grants.h"
-#include "base/log.h"
+#include "base/fault.h"
 #include "loop/loop.h"
 
 #include <burrow/auth.h>
@@ -29,6 +29,7 @@ struct auth_member {
     const struct burrow_auth_ops *ops;
     void *self;
     const char *name; /* for the log; outlives the chain */
+    struct plugin_faults *faults;
 };
 
 /* What the chain found. Strings are borrowed for the call of auth_done_fn. */
@@ -50,8 +51,8 @@ typedef void auth_done_fn(void *arg, const struct auth_verdict *verdict);
 
 /* Binds the members' instances to the chain's host table. n = 0 is BURROW_EINVAL: without an
  * auth plugin nobody is let in by mistake. */
-int auth_chain_create(struct loop *loop, const struct log *log, const struct auth_member *members,
-                      size_t n, struct auth_chain **ret);
+int auth_chain_create(struct loop *loop, const struct auth_member *members, size_t n,
+                      struct auth_chain **ret);
 /* Cancels what is open. Plugins that still have questions must be alive. */
 void auth_chain_destroy(struct auth_chain *chain);
 

@@ -14,7 +14,7 @@
 struct ticket {
     uint32_t magic;
     struct ticket_pool *pool;
-    void *owner;
+    void *owner, *asked;
     uint64_t retired_ms;
     struct ticket *next;     /* in the queue of retired ones */
     struct ticket *next_all; /* in the list of all */
@@ -67,7 +67,7 @@ static struct ticket *take_rested(struct ticket_pool *pool)
     return t;
 }
 
-struct ticket *ticket_issue(struct ticket_pool *pool, void *owner)
+struct ticket *ticket_issue(struct ticket_pool *pool, void *owner, void *asked)
 {
     must_be(pool, TICKET_POOL_MAGIC);
     must(owner != NULL);
@@ -83,6 +83,7 @@ struct ticket *ticket_issue(struct ticket_pool *pool, void *owner)
         pool->count++;
     }
     t->owner = owner;
+    t->asked = asked;
     t->next = NULL;
     return t;
 }
@@ -103,6 +104,12 @@ void *ticket_owner(const struct ticket *ticket)
 {
     must_be(ticket, TICKET_MAGIC);
     return ticket->owner;
+}
+
+void *ticket_asked(const struct ticket *ticket)
+{
+    must_be(ticket, TICKET_MAGIC);
+    return ticket->asked;
 }
 
 void *ticket_keeper(const struct ticket *ticket)

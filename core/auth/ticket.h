@@ -18,11 +18,13 @@ struct ticket;
 struct ticket_pool *ticket_pool_create(struct loop *loop, void *keeper);
 void ticket_pool_destroy(struct ticket_pool *pool); /* no ticket is used afterwards */
 
-/* A ticket for owner, which is not NULL. NULL: out of memory. */
-struct ticket *ticket_issue(struct ticket_pool *pool, void *owner);
+/* A ticket for owner, which is not NULL; `asked` is who may use it. NULL: out of memory. */
+struct ticket *ticket_issue(struct ticket_pool *pool, void *owner, void *asked);
 void ticket_retire(struct ticket *ticket); /* once per issue */
 /* The owner, or NULL for a retired ticket. */
 void *ticket_owner(const struct ticket *ticket);
+/* Who was asked, also of a retired ticket: it is known who answers too late. */
+void *ticket_asked(const struct ticket *ticket);
 void *ticket_keeper(const struct ticket *ticket);
 
 #endif

@@ -158,6 +158,7 @@ struct burrow_self *self_create(const struct plugin *plugin, struct loop *loop,
     self->loop = loop;
     self->log = log;
     self->name = plugin->descriptor.name;
+    self->faults = (struct plugin_faults){.log = log, .plugin = self->name};
     self->metrics = plugin->descriptor.metrics;
     while (self->metrics && self->metrics[self->metric_count].name)
         self->metric_count++;

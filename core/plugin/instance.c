@@ -45,9 +45,11 @@ static void stop_timer_fired(void *arg)
     must_be(instance, INSTANCE_MAGIC);
     burrow_timer_fn *fn = instance->stop_fn;
     void *fn_arg = instance->stop_arg;
-    if (!instance->stopped)
+    if (!instance->stopped) {
+        instance->self->faults.count++;
         log_at(instance->self->log, BURROW_LOG_ERROR, "plugin_stop_timeout",
                burrow_str("plugin", instance_name(instance)));
+    }
     instance->stop_fn = NULL;
     if (fn)
         fn(fn_arg);
@@ -135,6 +137,7 @@ void instance_answered(struct instance *instance)
 {
     must_be(instance, INSTANCE_MAGIC);
     if (!instance->stopping || instance->stopped) {
+        instance->self->faults.count++;
         log_at(instance->self->log, BURROW_LOG_WARN, "plugin_stopped_unasked",
                burrow_str("plugin", instance_name(instance)));
         return;
@@ -208,6 +211,12 @@ struct file_counts instance_file_counts(const struct instance *instance)
 {
     must_be(instance, INSTANCE_MAGIC);
     return instance->self->file_counts;
+}
+
+struct plugin_faults *instance_faults(struct instance *instance)
+{
+    must_be(instance, INSTANCE_MAGIC);
+    return &instance->self->faults;
 }
 
 const struct burrow_metric *instance_metrics(const struct instance *instance,

@@ -85,6 +85,7 @@ struct burrow_self {
     /* The ledger: lists with these heads. */
     struct holding watches, timers, lookups, files;
     struct file_counts file_counts;
+    struct plugin_faults faults;
     const struct burrow_metric *metrics;
     size_t metric_count;
     int64_t *values;

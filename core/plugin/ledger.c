@@ -187,9 +187,11 @@ void ledger_clear(struct burrow_self *self)
     for (; self->lookups.next != &self->lookups; lookups++)
         ledger_resolve_cancel(container_of(self->lookups.next, struct burrow_lookup, holding));
     uint64_t files = files_clear(self);
-    if (watches + timers + lookups + files > 0)
-        log_at(self->log, BURROW_LOG_WARN, "plugin_leftovers", burrow_str("plugin", self->name),
-               burrow_uint("watches", watches), burrow_int("first_fd", first_fd),
-               burrow_uint("timers", timers), burrow_uint("lookups", lookups),
-               burrow_uint("files", files));
+    if (watches + timers + lookups + files == 0)
+        return;
+    self->faults.count++;
+    log_at(self->log, BURROW_LOG_WARN, "plugin_leftovers", burrow_str("plugin", self->name),
+           burrow_uint("watches", watches), burrow_int("first_fd", first_fd),
+           burrow_uint("timers", timers), burrow_uint("lookups", lookups),
+           burrow_uint("files", files));
 }

@@ -6,6 +6,7 @@
 #ifndef PLUGIN_PLUGIN_H
 #define PLUGIN_PLUGIN_H
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "loop/loop.h"
 
@@ -61,6 +62,8 @@ struct file_counts {
     uint64_t taken, refused;
 };
 struct file_counts instance_file_counts(const struct instance *instance);
+/* What the instance did against its contract; who finds more of it adds it here. */
+struct plugin_faults *instance_faults(struct instance *instance);
 /* The plugin's metrics table (may be NULL) and the values so far. */
 const struct burrow_metric *instance_metrics(const struct instance *instance,
                                              const int64_t **ret_values);

@@ -17,6 +17,8 @@
 #define RETRY_FIRST_MS 1000u
 /* An API that was away for long is caught up with within half a minute. */
 #define RETRY_MAX_MS 20000u
+/* Who has not finished by now never will: the operation is cancelled and tried again. */
+#define OPERATION_MAX_MS 120000u
 
 enum wish { NOTHING, PUBLISHED, WITHDRAWN };
 
@@ -26,6 +28,7 @@ struct registrar {
     const struct burrow_registry_ops *ops;
     void *self;
     const char *name;
+    struct plugin_faults *faults;
     struct ticket_pool *tickets;
     struct ticket *listing; /* list is under way */
 };
@@ -39,7 +42,7 @@ struct registration {
     struct ticket *ticket; /* the operation under way */
     uint32_t failures;
     int32_t result;
-    struct loop_timer *timer; /* until the next try */
+    struct loop_timer *timer; /* until the next try, or the end of patience with this one */
     struct loop_task task;    /* after an operation */
 };
 
@@ -73,12 +76,13 @@ static void start(struct registration *r)
 {
     if (r->ticket != NULL || r->wish == NOTHING || r->settled)
         return;
-    r->ticket = ticket_issue(r->registrar->tickets, r);
+    r->ticket = ticket_issue(r->registrar->tickets, r, r->registrar);
     if (r->ticket == NULL) {
         loop_timer_set(r->timer, RETRY_MAX_MS);
         return;
     }
     r->doing = r->wish;
+    loop_timer_set(r->timer, OPERATION_MAX_MS);
     r->settled = true; /* until another wish comes meanwhile, or it fails */
     if (r->doing == PUBLISHED)
         publish(r);
@@ -87,11 +91,29 @@ static void start(struct registration *r)
                                     (struct burrow_registry_op *)(void *)r->ticket, r->record->id);
 }
 
-static void on_retry(void *arg)
+static void cancel(struct registration *r)
+{
+    if (r->ticket == NULL)
+        return;
+    struct ticket *ticket = r->ticket;
+    ticket_retire(ticket);
+    r->ticket = NULL;
+    if (r->registrar->ops->cancel != NULL)
+        r->registrar->ops->cancel(r->registrar->self, (struct burrow_registry_op *)(void *)ticket);
+}
+
+static void on_timer(void *arg)
 {
     struct registration *r = arg;
     must_be(r, REGISTRATION_MAGIC);
-    start(r);
+    if (r->ticket == NULL) {
+        start(r);
+        return;
+    }
+    plugin_fault(r->registrar->faults, "an operation was not finished in time");
+    cancel(r);
+    r->result = BURROW_EIO;
+    loop_task_schedule(r->registrar->server->loop, &r->task);
 }
 
 /* Full jitter, and never less than half a second. */
@@ -147,8 +169,8 @@ static void on_done(struct burrow_registry_op *name, int32_t result, const char 
     void *owner = ticket_owner(ticket);
     const struct log *log = registrar->server->log;
     if (owner == NULL) {
-        log_at(log, BURROW_LOG_WARN, "plugin_fault", burrow_str("plugin", registrar->name),
-               burrow_str("what", "an operation was finished twice or after its cancellation"));
+        plugin_fault(registrar->faults,
+                     "an operation was finished twice or after its cancellation");
         return;
     }
     struct client_record *record = NULL;
@@ -163,6 +185,7 @@ static void on_done(struct burrow_registry_op *name, int32_t result, const char 
         again = r->failures > 0 && result == r->result;
         ticket_retire(r->ticket);
         r->ticket = NULL;
+        loop_timer_stop(r->timer);
         r->result = result;
         loop_task_schedule(registrar->server->loop, &r->task);
     }
@@ -200,7 +223,8 @@ static void want(struct client_record *record, enum wish wish)
         r->wish = wish;
         r->settled = false;
         r->failures = 0;
-        loop_timer_stop(r->timer);
+        if (r->ticket == NULL)
+            loop_timer_stop(r->timer);
         start(r);
     }
 }
@@ -233,24 +257,13 @@ int registrations_create(struct client_record *record)
         r->registrar = &server->registrars[i];
         r->record = record;
         loop_task_init(&r->task, LOOP_PHASE_OUTPUT, on_finished, r);
-        r->timer = loop_timer_create(server->loop, on_retry, r);
+        r->timer = loop_timer_create(server->loop, on_timer, r);
         if (r->timer == NULL) {
             registrations_destroy(record);
             return BURROW_ENOMEM;
         }
     }
     return BURROW_OK;
-}
-
-static void cancel(struct registration *r)
-{
-    if (r->ticket == NULL)
-        return;
-    struct ticket *ticket = r->ticket;
-    ticket_retire(ticket);
-    r->ticket = NULL;
-    if (r->registrar->ops->cancel != NULL)
-        r->registrar->ops->cancel(r->registrar->self, (struct burrow_registry_op *)(void *)ticket);
 }
 
 void registrations_destroy(struct client_record *record)
@@ -289,6 +302,7 @@ int registrars_create(struct server *server)
         registrar->ops = instance_ops(instance);
         registrar->self = instance_self(instance);
         registrar->name = instance_name(instance);
+        registrar->faults = instance_faults(instance);
         registrar->tickets = ticket_pool_create(server->loop, registrar);
         if (registrar->tickets == NULL)
             return BURROW_ENOMEM;
@@ -305,7 +319,7 @@ void registrars_list(struct server *server)
         struct registrar *registrar = &server->registrars[i];
         if (registrar->ops->list == NULL || registrar->listing != NULL)
             continue;
-        registrar->listing = ticket_issue(registrar->tickets, registrar);
+        registrar->listing = ticket_issue(registrar->tickets, registrar, registrar);
         if (registrar->listing != NULL)
             registrar->ops->list(registrar->self,
                                  (struct burrow_registry_op *)(void *)registrar->listing);

@@ -65,9 +65,10 @@ static int make_chain(struct server *server, struct error *err)
         if (instance_kind(instance) == BURROW_KIND_AUTH)
             members[at++] = (struct auth_member){.ops = instance_ops(instance),
                                                  .self = instance_self(instance),
-                                                 .name = instance_name(instance)};
+                                                 .name = instance_name(instance),
+                                                 .faults = instance_faults(instance)};
     }
-    int rc = auth_chain_create(server->loop, server->log, members, n, &server->chain);
+    int rc = auth_chain_create(server->loop, members, n, &server->chain);
     free(members);
     return rc == BURROW_OK ? rc : error_set(err, rc, "out of memory");
 }

@@ -104,8 +104,27 @@ static void write_plugin(FILE *f, struct instance *const *all, size_t count, siz
     }
 }
 
+/* The faults of the index-th instance's plugin, at its first instance. */
+static void write_faults(FILE *f, struct instance *const *all, size_t count, size_t index)
+{
+    const char *name = instance_name(all[index]);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(instance_name(all[i]), name) != 0)
+            continue;
+        if (i < index)
+            return;
+        sum += instance_faults(all[i])->count;
+    }
+    fprintf(f, "burrow_plugin_faults_total{plugin=\"%s\"} %" PRIu64 "\n", name, sum);
+}
+
 void metrics_plugins(FILE *f, struct instance *const *instances, size_t n)
 {
+    metric_head(f, "burrow_plugin_faults_total", "counter",
+                "What plugins did against their contract.");
+    for (size_t i = 0; i < n; i++)
+        write_faults(f, instances, n, i);
     for (size_t i = 0; i < n; i++)
         write_plugin(f, instances, n, i);
 }

@@ -5,7 +5,8 @@
  *
  * Each operation is finished exactly once by host->done, in the call or later, or is
  * cancelled and never finished. The host keeps at most one operation per client id under
- * way and repeats failed ones with a growing, jittered pause.
+ * way, cancels one that is not finished within two minutes, and repeats failed ones with a
+ * growing, jittered pause.
  */
 #ifndef BURROW_REGISTRY_H
 #define BURROW_REGISTRY_H

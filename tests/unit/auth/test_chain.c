@@ -35,6 +35,7 @@ struct rig {
     struct log log;
     struct auth_chain *chain;
     struct actor actor[3];
+    struct plugin_faults faults[3];
     unsigned done;
     uint32_t streams; /* that the grants of the verdict allow */
     struct auth_verdict verdict;
@@ -102,11 +103,12 @@ static int setup(void **state)
     static const char *const names[] = {"auth-a", "auth-b", "auth-c"};
     struct auth_member members[3];
     for (int i = 0; i < 3; i++) {
-        members[i] =
-            (struct auth_member){.ops = &actor_ops, .self = &rig.actor[i], .name = names[i]};
+        rig.faults[i] = (struct plugin_faults){.log = &rig.log, .plugin = names[i]};
+        members[i] = (struct auth_member){
+            .ops = &actor_ops, .self = &rig.actor[i], .name = names[i], .faults = &rig.faults[i]};
         rig.actor[i].answer = BURROW_AUTH_ABSTAIN;
     }
-    assert_int_equal(auth_chain_create(rig.loop, &rig.log, members, 3, &rig.chain), 0);
+    assert_int_equal(auth_chain_create(rig.loop, members, 3, &rig.chain), 0);
     *state = &rig;
     return 0;
 }
@@ -270,6 +272,7 @@ static void silence_is_unavailable_after_the_deadline(void **state)
     assert_int_equal(rig->done, 1);
     assert_int_equal(rig->verdict.result, BURROW_AUTH_UNAVAILABLE);
     assert_int_equal(rig->actor[0].cancelled, 1);
+    assert_int_equal(rig->faults[0].count, 1);
 }
 
 static void the_deadline_is_for_the_whole_chain(void **state)
@@ -296,12 +299,27 @@ static void an_answer_after_the_deadline_is_ignored(void **state)
     fake_loop_settle(rig->loop);
     assert_int_equal(rig->done, 1);
     assert_int_equal(rig->verdict.result, BURROW_AUTH_UNAVAILABLE);
+    assert_int_equal(rig->faults[0].count, 2); /* no answer in time, and one too late */
+}
+
+static void a_late_answer_is_the_fault_of_who_gave_it(void **state)
+{
+    struct rig *rig = *state;
+    rig->actor[1].answer = 0;
+    struct auth_request *request = ask(rig, "t");
+    fake_loop_settle(rig->loop);
+    auth_cancel(request);
+    actor_answer(&rig->actor[1], BURROW_AUTH_ALLOW);
+    assert_int_equal(rig->faults[0].count, 0);
+    assert_int_equal(rig->faults[1].count, 1);
+    assert_int_equal(rig->faults[2].count, 0);
 }
 
 static void a_second_answer_is_ignored_even_for_a_later_question(void **state)
 {
     struct rig *rig = *state;
     rig->actor[0].answer = 0;
+    rig->actor[0].code = BURROW_CODE_INVALID_TOKEN;
     ask(rig, "t");
     struct burrow_auth_request *first = rig->actor[0].request;
     actor_answer(&rig->actor[0], BURROW_AUTH_DENY);
@@ -313,6 +331,7 @@ static void a_second_answer_is_ignored_even_for_a_later_question(void **state)
     fake_loop_settle(rig->loop);
     assert_int_equal(rig->done, 1);
     assert_int_equal(auth_pending(rig->chain), 1);
+    assert_int_equal(rig->faults[0].count, 1);
     rig->actor[0].request = second;
 }
 
@@ -438,7 +457,7 @@ static void a_chain_without_members_is_refused(void **state)
 {
     struct rig *rig = *state;
     struct auth_chain *none = NULL;
-    assert_int_equal(auth_chain_create(rig->loop, &rig->log, NULL, 0, &none), BURROW_EINVAL);
+    assert_int_equal(auth_chain_create(rig->loop, NULL, 0, &none), BURROW_EINVAL);
     assert_null(none);
 }
 
@@ -466,6 +485,7 @@ int main(void)
         TEST(silence_is_unavailable_after_the_deadline),
         TEST(the_deadline_is_for_the_whole_chain),
         TEST(an_answer_after_the_deadline_is_ignored),
+        TEST(a_late_answer_is_the_fault_of_who_gave_it),
         TEST(a_second_answer_is_ignored_even_for_a_later_question),
         TEST(a_cancelled_question_is_never_answered),
         TEST(a_question_that_was_answered_is_cancelled_without_asking_the_plugin),

@@ -36,6 +36,14 @@ void *instance_self(const struct instance *instance)
     return instance->self;
 }
 
+struct plugin_faults *instance_faults(struct instance *instance)
+{
+    static const struct log silent = {.fd = -1, .level = BURROW_LOG_ERROR + 1};
+    instance->faults.log = &silent;
+    instance->faults.plugin = instance->name;
+    return &instance->faults;
+}
+
 const struct burrow_metric *instance_metrics(const struct instance *instance,
                                              const int64_t **ret_values)
 {

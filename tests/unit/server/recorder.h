@@ -19,6 +19,7 @@ struct instance {
     const char *name;
     const void *ops;
     void *self;
+    struct plugin_faults faults;
 };
 
 #define RECORDER_OUT 65536

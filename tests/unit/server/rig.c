@@ -120,9 +120,12 @@ int rig_setup(void **state)
     log_init(&rig.log, STDERR_FILENO, BURROW_LOG_ERROR + 1, LOG_LOGFMT);
     recorder_init(&rig.recorder, "transport-ws");
     rig.script.result = BURROW_AUTH_ALLOW;
-    rig.auth = (struct instance){BURROW_KIND_AUTH, "auth-script", &auth_ops, &rig.script};
-    rig.registry_instance =
-        (struct instance){BURROW_KIND_REGISTRY, "registry-script", &registry_ops, &rig.registry};
+    rig.auth = (struct instance){
+        .kind = BURROW_KIND_AUTH, .name = "auth-script", .ops = &auth_ops, .self = &rig.script};
+    rig.registry_instance = (struct instance){.kind = BURROW_KIND_REGISTRY,
+                                              .name = "registry-script",
+                                              .ops = &registry_ops,
+                                              .self = &rig.registry};
     rig.instances[0] = &rig.recorder.instance;
     rig.instances[1] = &rig.auth;
     rig.instances[2] = &rig.registry_instance;

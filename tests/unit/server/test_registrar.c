@@ -125,6 +125,24 @@ static void a_second_done_is_ignored(void **state)
     assert_int_equal(rig->registry.published, 1);
 }
 
+static void an_operation_that_is_never_finished_is_a_fault_and_tried_again(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->registry.result = INT32_MAX;
+    rig_client(rig, "pg", 'a');
+    fake_loop_advance(rig->loop, 119999);
+    assert_int_equal(rig->registry.cancelled, 0);
+    fake_loop_advance(rig->loop, 1);
+    assert_int_equal(rig->registry.cancelled, 1);
+    assert_int_equal(instance_faults(&rig->registry_instance)->count, 1);
+    rig->registry.result = 0;
+    fake_loop_advance(rig->loop, 1500);
+    assert_int_equal(rig->registry.published, 2);
+    rig->registry.host->done(rig->registry.op, 0, NULL); /* once too often */
+    assert_int_equal(instance_faults(&rig->registry_instance)->count, 2);
+}
+
 static void stop_cancels_what_is_under_way(void **state)
 {
     struct rig *rig = *state;
@@ -148,6 +166,7 @@ int main(void)
         TEST(what_an_earlier_life_left_is_withdrawn_by_the_sweep),
         TEST(what_a_replica_left_is_found_by_a_later_sweep),
         TEST(a_second_done_is_ignored),
+        TEST(an_operation_that_is_never_finished_is_a_fault_and_tried_again),
         TEST(stop_cancels_what_is_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
