@@ -19,7 +19,7 @@ DEPS_BENCH = socat
 DEPS_VERIFY = prometheus
 DEPS_PACKAGE = debhelper dpkg-dev lintian rpm rpmlint xz-utils buildah podman crun debootstrap systemd \
 	systemd-container git
-DEPS_CHECK = clang clang-format libclang-rt-14-dev gcovr
+DEPS_CHECK = clang clang-format libclang-rt-14-dev gcovr doxygen
 
 ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -115,6 +115,10 @@ bench: deps-bench build-all ## measure direct, socat, ws, wss and tls in one int
 .PHONY: abi-update
 abi-update: configure ## write tests/abi/table after an announced change of include/burrow
 	@cmake --build $(BUILD) --target abi-update
+
+.PHONY: docs
+docs: deps-check ## make the reference of include/burrow: build/docs/html and build/docs/man
+	@mkdir -p build/docs && doxygen docs/Doxyfile
 
 .PHONY: format clean
 format: deps-check ## lay out all C files by .clang-format
