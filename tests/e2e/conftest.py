@@ -15,8 +15,21 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
-from harness.burrow import TRANSPORTS  # noqa: E402
+from harness.burrow import TRANSPORTS, Burrow  # noqa: E402
 from harness.world import burrow, pytest_runtest_makereport, pytest_sessionfinish, world  # noqa: E402, F401
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "plain_build: not for a build with sanitizers")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests marked plain_build are none of a build with sanitizers: left out, not skipped."""
+    out = [item for item in items if item.get_closest_marker("plain_build")]
+    build = os.environ.get("BURROW_BUILD") or os.path.join(ROOT, "build", "release")
+    if out and Burrow(build, "").sanitized:
+        items[:] = [item for item in items if item not in out]
+        config.hook.pytest_deselected(items=out)
 
 
 @pytest.fixture(scope="session")
