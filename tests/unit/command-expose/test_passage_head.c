@@ -43,10 +43,10 @@ static void whoever_does_not_know_the_secret_gets_nothing(void **state)
     static const char *const heads[] = {
         "GET /00112233445566778899aabbccddeefe HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\n\r\n",
-        "GET /" SECRET "/../secrets HTTP/1.1\r\n\r\n",
-        "GET /" SECRET " HTTP/1.0\r\n\r\n",
-        "POST /" SECRET " HTTP/1.1\r\n\r\n",
-        "GET /" SECRET,
+        ("GET /" SECRET "/../secrets HTTP/1.1\r\n\r\n"),
+        ("GET /" SECRET " HTTP/1.0\r\n\r\n"),
+        ("POST /" SECRET " HTTP/1.1\r\n\r\n"),
+        ("GET /" SECRET),
         "",
     };
     char buf[400];
