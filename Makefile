@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. `make` alone lists the targets; CMake does the building.
-# Variables: BUILD (build folder), CMAKE_ARGS (added to CMake's), PYTEST_ARGS, BENCH_ARGS, PYTHON.
+# Variables: BUILD (build folder), CMAKE_ARGS (added to CMake's), PYTEST_ARGS, E2E_JOBS, BENCH_ARGS, PYTHON.
 
 BUILD ?= build/release
 CMAKE_ARGS ?=
 PYTEST_ARGS ?=
+# They mostly wait, so that more of them than there are cores run side by side.
+E2E_JOBS ?= 4
 BENCH_ARGS ?=
 # Debian's own: another python3 in front of it in PATH would not have Debian's pytest.
 PYTHON ?= /usr/bin/python3
@@ -13,8 +15,8 @@ BURROW = $(BUILD)/bin/burrow
 DEPS = gcc g++ cmake ninja-build pkg-config libev-dev libwebsockets-dev libwebsockets-evlib-ev \
 	libssl-dev libjose-dev libjansson-dev libyaml-dev libcurl4-openssl-dev uthash-dev libcmocka-dev \
 	ca-certificates curl openssl python3
-DEPS_TEST = python3-pytest clang python3-websockets python3-cryptography clang-format postgresql postgresql-client \
-	redis-server redis-tools nginx-light tinyproxy-bin netcat-openbsd iproute2 abigail-tools nftables
+DEPS_TEST = python3-pytest python3-pytest-xdist clang python3-websockets python3-cryptography clang-format postgresql \
+	postgresql-client redis-server redis-tools nginx-light tinyproxy-bin netcat-openbsd iproute2 abigail-tools nftables
 DEPS_BENCH = socat
 DEPS_VERIFY = prometheus
 DEPS_PACKAGE = debhelper dpkg-dev lintian rpm rpmlint xz-utils buildah podman crun debootstrap systemd \
@@ -80,7 +82,7 @@ unit: deps-test build-all ## build and run the unit tests and the rules
 	ctest --test-dir $(BUILD) --output-on-failure -j2
 
 e2e: deps-test build-all ## build and run the end-to-end tests
-	BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e $(PYTEST_ARGS)
+	BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e -n $(E2E_JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 faults: deps-test build-all ## break networks, processes and limits under load, as root; BURROW_LONG=1: the long form
 	BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/faults $(PYTEST_ARGS)

@@ -2,7 +2,7 @@
 """The end-to-end tests: real processes, real sockets, real programs as their users.
 
     make e2e                                              the release build
-    BURROW_BUILD=build/asan python3 -m pytest tests/e2e   another build
+    BURROW_BUILD=build/asan python3 -m pytest tests/e2e   another build, one test after the other
 
 Sizes shrink under sanitizers. With CI=true a skipped test fails the run. At the end of each test every
 burrow process must have ended by SIGTERM with code 0, and without a word from a sanitizer."""

@@ -9,6 +9,7 @@ import pytest
 from harness.burrow import TRANSPORTS
 from harness.programs import Nginx
 
+pytestmark = pytest.mark.xdist_group("nginx")  # one of them, and one set of its data
 MEMORY_LIMIT_KIB = 64 << 10
 
 

@@ -16,14 +16,17 @@ NAMES = ["pg", "web", "ssh"]
 
 
 def free_range(size):
-    """The first of so many ports in a row that nobody has, below those that the kernel gives away."""
-    base = 20000 + os.getpid() % 100 * 100
-    while base + size < 32000:
+    """The first of so many ports in a row that nobody has, below those that the kernel gives away and apart
+    from those of the tests that run beside this one."""
+    base = 20000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4 * 3000
+    end = base + 3000
+    while base + size < end:
         held = []
         try:
             for port in range(base, base + size):
                 sock = socket.socket()
                 held.append(sock)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.bind(("127.0.0.1", port))
             return base
         except OSError:

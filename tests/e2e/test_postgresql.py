@@ -7,6 +7,8 @@ import pytest
 
 from harness.programs import Cluster, psql
 
+pytestmark = pytest.mark.xdist_group("postgresql")  # one of them, and one set of its data
+
 
 @pytest.fixture(scope="module")
 def cluster(free_port, sized):

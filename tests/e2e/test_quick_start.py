@@ -98,7 +98,8 @@ while True:
     sock.close()' &
 { {server}; } >server.log 2>&1 &
 { {client}; } >client.log 2>&1 &
-until curl -sf http://127.0.0.1:8080/api/clients/client-a/bridge-addr >/dev/null; do sleep 0.2; done
+timeout 60 bash -c \
+    'until curl -sf http://127.0.0.1:8080/api/clients/client-a/bridge-addr >/dev/null; do sleep 0.2; done'
 {test}
 """
 
@@ -114,7 +115,7 @@ def test_burrows_quick_start_works_word_for_word_in_a_fresh_clone(burrow, tmp_pa
         script = script.replace(place, step.strip("\n"))
     # All that the script leaves running ends with its process namespace.
     user = [] if os.getuid() == 0 else ["--user", "--map-root-user"]
-    done = subprocess.run(["unshare", *user, "--net", "--pid", "--fork", "--kill-child",
+    done = subprocess.run(["unshare", *user, "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
                            "bash", "-c", script], cwd=clone, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=120, env=clean_environment(BUILT=burrow.build, PYTHON=sys.executable))
     logs = [(clone / name).read_text() for name in ("server.log", "client.log") if (clone / name).exists()]

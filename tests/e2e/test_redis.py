@@ -6,6 +6,8 @@ import pytest
 
 from harness.programs import Redis
 
+pytestmark = pytest.mark.xdist_group("redis")  # one of them, and one set of its data
+
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory, free_port):
