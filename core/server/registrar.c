@@ -20,6 +20,8 @@
 /* Who has not finished by now never will: the operation is cancelled and tried again. */
 #define OPERATION_MAX_MS 120000u
 
+static const char not_in_time[] = "an operation was not finished in time";
+
 enum wish { NOTHING, PUBLISHED, WITHDRAWN };
 
 struct registrar {
@@ -30,7 +32,8 @@ struct registrar {
     const char *name;
     struct plugin_faults *faults;
     struct ticket_pool *tickets;
-    struct ticket *listing; /* list is under way */
+    struct ticket *listing;        /* list is under way */
+    struct loop_timer *list_timer; /* the end of patience with it */
 };
 
 struct registration {
@@ -91,15 +94,21 @@ static void start(struct registration *r)
                                     (struct burrow_registry_op *)(void *)r->ticket, r->record->id);
 }
 
+/* Cancels the operation of the ticket, if there is one, and forgets it. */
+static void cancel_ticket(const struct registrar *registrar, struct ticket **ticket)
+{
+    struct ticket *cancelled = *ticket;
+    if (cancelled == NULL)
+        return;
+    ticket_retire(cancelled);
+    *ticket = NULL;
+    if (registrar->ops->cancel != NULL)
+        registrar->ops->cancel(registrar->self, (struct burrow_registry_op *)(void *)cancelled);
+}
+
 static void cancel(struct registration *r)
 {
-    if (r->ticket == NULL)
-        return;
-    struct ticket *ticket = r->ticket;
-    ticket_retire(ticket);
-    r->ticket = NULL;
-    if (r->registrar->ops->cancel != NULL)
-        r->registrar->ops->cancel(r->registrar->self, (struct burrow_registry_op *)(void *)ticket);
+    cancel_ticket(r->registrar, &r->ticket);
 }
 
 static void on_timer(void *arg)
@@ -110,7 +119,7 @@ static void on_timer(void *arg)
         start(r);
         return;
     }
-    plugin_fault(r->registrar->faults, "an operation was not finished in time");
+    plugin_fault(r->registrar->faults, not_in_time);
     cancel(r);
     r->result = BURROW_EIO;
     loop_task_schedule(r->registrar->server->loop, &r->task);
@@ -178,6 +187,7 @@ static void on_done(struct burrow_registry_op *name, int32_t result, const char 
     if (owner == registrar) {
         ticket_retire(registrar->listing);
         registrar->listing = NULL;
+        loop_timer_stop(registrar->list_timer);
     } else {
         struct registration *r = owner;
         must_be(r, REGISTRATION_MAGIC);
@@ -203,8 +213,11 @@ static void on_listed(struct burrow_registry_op *name, const char *client_id)
     const struct ticket *ticket = (const struct ticket *)(const void *)name;
     struct registrar *registrar = ticket_keeper(ticket);
     must_be(registrar, REGISTRAR_MAGIC);
-    if (ticket_owner(ticket) == registrar && client_id != NULL &&
-        strlen(client_id) <= CONTROL_MAX_CLIENT_ID)
+    if (ticket_owner(ticket) != registrar)
+        plugin_fault(registrar->faults, "a client id was listed that no list is under way for");
+    else if (client_id == NULL || strlen(client_id) > CONTROL_MAX_CLIENT_ID)
+        plugin_fault(registrar->faults, "what was listed is no client id");
+    else
         clients_get(registrar->server, client_id);
 }
 
@@ -283,6 +296,15 @@ void registrations_destroy(struct client_record *record)
 
 /* ---- registrars ---- */
 
+/* The next sweep asks again. */
+static void on_list_timer(void *arg)
+{
+    struct registrar *registrar = arg;
+    must_be(registrar, REGISTRAR_MAGIC);
+    plugin_fault(registrar->faults, not_in_time);
+    cancel_ticket(registrar, &registrar->listing);
+}
+
 int registrars_create(struct server *server)
 {
     size_t count = 0;
@@ -303,11 +325,12 @@ int registrars_create(struct server *server)
         registrar->self = instance_self(instance);
         registrar->name = instance_name(instance);
         registrar->faults = instance_faults(instance);
+        server->registrar_count++;
         registrar->tickets = ticket_pool_create(server->loop, registrar);
-        if (registrar->tickets == NULL)
+        registrar->list_timer = loop_timer_create(server->loop, on_list_timer, registrar);
+        if (registrar->tickets == NULL || registrar->list_timer == NULL)
             return BURROW_ENOMEM;
         registrar->magic = REGISTRAR_MAGIC;
-        server->registrar_count++;
         registrar->ops->bind(registrar->self, &registry_host);
     }
     return BURROW_OK;
@@ -320,9 +343,11 @@ void registrars_list(struct server *server)
         if (registrar->ops->list == NULL || registrar->listing != NULL)
             continue;
         registrar->listing = ticket_issue(registrar->tickets, registrar, registrar);
-        if (registrar->listing != NULL)
-            registrar->ops->list(registrar->self,
-                                 (struct burrow_registry_op *)(void *)registrar->listing);
+        if (registrar->listing == NULL)
+            continue;
+        loop_timer_set(registrar->list_timer, OPERATION_MAX_MS);
+        registrar->ops->list(registrar->self,
+                             (struct burrow_registry_op *)(void *)registrar->listing);
     }
 }
 
@@ -337,20 +362,15 @@ void registrars_stop(struct server *server)
         }
     }
     for (size_t i = 0; i < server->registrar_count; i++) {
-        struct registrar *registrar = &server->registrars[i];
-        struct ticket *ticket = registrar->listing;
-        if (ticket == NULL)
-            continue;
-        registrar->listing = NULL;
-        ticket_retire(ticket);
-        if (registrar->ops->cancel != NULL)
-            registrar->ops->cancel(registrar->self, (struct burrow_registry_op *)(void *)ticket);
+        loop_timer_stop(server->registrars[i].list_timer);
+        cancel_ticket(&server->registrars[i], &server->registrars[i].listing);
     }
 }
 
 void registrars_destroy(struct server *server)
 {
     for (size_t i = 0; i < server->registrar_count; i++) {
+        loop_timer_destroy(server->registrars[i].list_timer);
         ticket_pool_destroy(server->registrars[i].tickets);
         server->registrars[i].magic = 0;
     }

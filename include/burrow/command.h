@@ -33,7 +33,8 @@ struct burrow_command_host {
 
 struct burrow_command_ops {
     uint32_t size;
-    /* Ends with a NULL name. With one entry named "" the command has no subcommands. */
+    /* Ends with a NULL name. An entry named "" is the last one before that and takes the words
+     * that name none before it; where it is the only one the command has no subcommands. */
     const struct burrow_subcommand *subcommands;
     void (*bind)(void *self, const struct burrow_command_host *host);
     /* args: the positional arguments after the subcommand, count as its table allows. */

@@ -32,7 +32,7 @@ static const char usage[] =
     "  --unix             transport: it dials a path (unix:///PATH) instead of an address\n"
     "  --scheme=NAME      transport: the scheme to dial; by default its first\n"
     "  --keeps=N          blocks of memory that a library keeps of each life, known and few\n"
-    "  --run='WORDS'      command: what to run\n"
+    "  --run='WORDS'      command: what to run; empty: the entry without a name\n"
     "\n"
     "CONFORMANCE_STEP=N in the environment fails only every N-th allocation in turn.\n";
 

@@ -91,7 +91,10 @@ static void registry_list(void *self, struct burrow_registry_op *op)
     struct registry *r = self;
     if (r->listed != NULL)
         r->host->listed(op, r->listed);
-    r->host->done(op, 0, NULL);
+    if (r->list_is_stuck)
+        r->op = op;
+    else
+        r->host->done(op, 0, NULL);
 }
 
 static void registry_cancel(void *self, struct burrow_registry_op *op)

@@ -30,6 +30,7 @@ struct registry {
     char client[64], target[64];
     uint16_t port;
     const char *listed; /* what list names, or NULL */
+    bool list_is_stuck;
 };
 
 struct rig {

@@ -143,6 +143,38 @@ static void an_operation_that_is_never_finished_is_a_fault_and_tried_again(void 
     assert_int_equal(instance_faults(&rig->registry_instance)->count, 2);
 }
 
+static void a_list_that_is_never_finished_is_a_fault_and_the_next_sweep_asks_again(void **state)
+{
+    struct rig *rig = *state;
+    rig->registry.list_is_stuck = true;
+    rig_start(rig);
+    fake_loop_advance(rig->loop, 119999);
+    assert_int_equal(rig->registry.cancelled, 0);
+    rig->registry.list_is_stuck = false;
+    fake_loop_advance(rig->loop, 1);
+    assert_int_equal(rig->registry.cancelled, 1);
+    assert_int_equal(instance_faults(&rig->registry_instance)->count, 1);
+    rig->registry.host->listed(rig->registry.op, "late");
+    rig->registry.host->done(rig->registry.op, 0, NULL);
+    assert_int_equal(instance_faults(&rig->registry_instance)->count, 3);
+    assert_null(clients_find(rig->server, "late"));
+    rig->registry.listed = "orphan";
+    fake_loop_advance(rig->loop, 60000);
+    assert_non_null(clients_find(rig->server, "orphan"));
+    assert_int_equal(instance_faults(&rig->registry_instance)->count, 3);
+}
+
+static void what_is_no_client_id_is_not_listed(void **state)
+{
+    struct rig *rig = *state;
+    char lengthy[200] = "";
+    memset(lengthy, 'a', sizeof lengthy - 1);
+    rig->registry.listed = lengthy;
+    rig_start(rig);
+    assert_int_equal(instance_faults(&rig->registry_instance)->count, 1);
+    assert_int_equal(HASH_COUNT(rig->server->clients), 0);
+}
+
 static void stop_cancels_what_is_under_way(void **state)
 {
     struct rig *rig = *state;
@@ -167,6 +199,8 @@ int main(void)
         TEST(what_a_replica_left_is_found_by_a_later_sweep),
         TEST(a_second_done_is_ignored),
         TEST(an_operation_that_is_never_finished_is_a_fault_and_tried_again),
+        TEST(a_list_that_is_never_finished_is_a_fault_and_the_next_sweep_asks_again),
+        TEST(what_is_no_client_id_is_not_listed),
         TEST(stop_cancels_what_is_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

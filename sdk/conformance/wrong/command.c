@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A command plugin that works for a while and is wrong in the one way that -DWRONG_… says. */
+#include <burrow/command.h>
+#include <stdlib.h>
+
+struct wrong {
+    const struct burrow_host *host;
+    const struct burrow_command_host *command;
+    struct burrow_timer *timer;
+};
+
+static void finish(struct wrong *w, int32_t exit_code)
+{
+    w->command->finished(w->host->self, exit_code);
+#if defined(WRONG_TWICE)
+    w->command->finished(w->host->self, exit_code);
+#endif
+}
+
+static void on_time(void *arg)
+{
+    struct wrong *w = arg;
+    w->timer = NULL;
+#if defined(WRONG_CODE)
+    finish(w, -1);
+#elif !defined(WRONG_NEVER)
+    finish(w, 0);
+#endif
+}
+
+static void run(void *self, const char *subcommand, const char *const *args, size_t arg_count)
+{
+    struct wrong *w = self;
+    (void)subcommand, (void)args, (void)arg_count;
+    w->timer = w->host->after(w->host->self, 100, on_time, w);
+    if (w->timer == NULL)
+        finish(w, 1);
+}
+
+/* Whether something was under way. */
+static int give_up(struct wrong *w)
+{
+    if (w->timer == NULL)
+        return 0;
+    w->host->cancel(w->timer);
+    w->timer = NULL;
+    return 1;
+}
+
+static void interrupt(void *self)
+{
+#if defined(WRONG_DEAF)
+    give_up(self);
+#else
+    if (give_up(self))
+        finish(self, 130);
+#endif
+}
+
+static void stop(void *self)
+{
+    struct wrong *w = self;
+    int was_busy = give_up(w);
+    w->host->stopped(w->host->self);
+#if defined(WRONG_AFTER_STOPPED)
+    if (was_busy)
+        finish(w, 1);
+#endif
+    (void)was_busy;
+}
+
+static void bind_host(void *self, const struct burrow_command_host *command)
+{
+    struct wrong *w = self;
+    w->command = command;
+}
+
+static int create(const struct burrow_host *host, const void *config, void **ret_self)
+{
+    struct wrong *w = calloc(1, sizeof *w);
+    (void)config;
+    if (w == NULL)
+        return BURROW_ENOMEM;
+    w->host = host;
+    *ret_self = w;
+    return BURROW_OK;
+}
+
+static const struct burrow_subcommand subcommands[] = {
+#if defined(WRONG_TABLE)
+    {"", "", "Hides the next one", 0, 0},
+#endif
+    {"work", "", "Works for a while", 0, 0},
+    {NULL, NULL, NULL, 0, 0},
+};
+
+static const struct burrow_command_ops ops = {.size = sizeof ops,
+                                              .subcommands = subcommands,
+                                              .bind = bind_host,
+                                              .run = run,
+                                              .interrupt = interrupt};
+
+BURROW_PLUGIN = {
+    .magic = BURROW_PLUGIN_MAGIC,
+    .size = sizeof(struct burrow_plugin),
+    .abi_minor = BURROW_ABI_MINOR,
+    .kind = BURROW_KIND_COMMAND,
+    .kind_abi = BURROW_COMMAND_ABI,
+    .name = "command-wrong",
+    .version = "1",
+    .summary = "Wrong in one way",
+    .ops = &ops,
+    .create = create,
+    .stop = stop,
+    .destroy = free,
+};
