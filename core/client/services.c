@@ -70,6 +70,17 @@ void services_renumber(struct client *c)
         c->targets[i].id = ++c->last_service_id;
 }
 
+static void say_left_out(const struct client *c)
+{
+    for (size_t i = 0; i < c->target_count; i++)
+        if (c->targets[i].id != c->registered_id)
+            log_at(c->log, BURROW_LOG_ERROR, "service_left_out",
+                   burrow_str("service", c->targets[i].name),
+                   burrow_str("target", c->targets[i].text),
+                   burrow_str("reason", "the server speaks wire protocol 1, which has room for "
+                                        "one service; the first is served"));
+}
+
 void services_send(void *arg)
 {
     struct client *c = arg;
@@ -80,6 +91,8 @@ void services_send(void *arg)
         if (services_find(c, c->registered_id) == NULL)
             session_close(c->current->session, BURROW_CLOSE_NORMAL, NULL,
                           "the service was withdrawn");
+        else
+            say_left_out(c);
         return;
     }
     struct control *control = calloc(1, sizeof *control);
@@ -98,13 +111,7 @@ void services_fill_v1(const struct client *c, struct control *ret_answer)
 {
     ret_answer->service_count = 1;
     ret_answer->services[0] = (struct control_service){.id = c->registered_id};
-    for (size_t i = 0; i < c->target_count; i++)
-        if (c->targets[i].id != c->registered_id)
-            log_at(c->log, BURROW_LOG_ERROR, "service_left_out",
-                   burrow_str("service", c->targets[i].name),
-                   burrow_str("target", c->targets[i].text),
-                   burrow_str("reason", "the server speaks wire protocol 1, which has room for "
-                                        "one service; the first is served"));
+    say_left_out(c);
 }
 
 static bool is_passing(const char *code)

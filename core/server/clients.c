@@ -241,6 +241,9 @@ static void on_emptied(void *arg)
 {
     struct attachment *a = arg;
     must_be(a, ATTACHMENT_MAGIC);
+    /* One of version 1 cannot be told to move: it is sent away when it has nothing more here. */
+    if (a->server->draining && a->protocol == 1)
+        session_close(a->session, BURROW_CLOSE_GOING_AWAY, NULL, "the server is stopping");
     drain_look(a->server);
 }
 

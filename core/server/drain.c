@@ -2,7 +2,8 @@
 /*
  * Draining: connections give way in order. The server drains before it stops: nobody new is let
  * in, bridges listen no more, clients are told so that they connect elsewhere, and streams that
- * run may end within drain-timeout. A client drains before it leaves: it is sent no new streams.
+ * run may end within drain-timeout; a client of version 1, which knows no such word, is sent away
+ * when it has no streams left. A client drains before it leaves: it is sent no new streams.
  */
 #include "server/internal.h"
 

@@ -74,6 +74,7 @@ struct stream {
 
     /* Version 1: */
     bool close_sent, lingers;
+    bool hears_on;                     /* data came after the local side's EOF */
     bool full;                         /* the link is not read since too much waits here */
     uint64_t full_mark, full_since_ms; /* when no more than that waits, it is read again */
     uint64_t moved_ms;                 /* the last byte that came or was taken */

@@ -9,12 +9,14 @@
  * timeout is closed, so that it does not hold up the others for good.
  *
  * `close` ends both directions of a stream. So when our side has sent its last byte, ours is
- * held back until the peer's has come, or nothing has moved for long: a minute while a user waits
- * for its answer, seconds when it had one to all that it said, or when it is the target that
- * ended. (A user that closes is not told from one that half-closes, so a minute for all would
- * pile up streams.) When the peer's comes first, what our side still sends is read and thrown
- * away for a moment, since closing a socket with unread bytes would reset it and could cost the
- * user the end of the response.
+ * held back until the peer's has come, or nothing has moved for a minute, as the answer may still
+ * be on its way. It is seconds only where nothing speaks for a half-close: the user had an answer
+ * to all that it said before its EOF, and none has come since, or it is the target that ended.
+ * (A user that closes looks like one that half-closes until something is sent to it. A minute for
+ * all would keep targets that serve one connection at a time from the next user, and users from
+ * the EOF that ends a response, where Burrow 0.5 makes neither wait.) When the peer's comes
+ * first, what our side still sends is read and thrown away for a moment, since closing a socket
+ * with unread bytes would reset it and could cost the user the end of the response.
  */
 #include "tunnel/internal.h"
 #include "tunnel/rate.h"
@@ -358,13 +360,23 @@ static int on_data(void *arg, uint64_t id, const uint8_t *p, size_t n, bool end)
             rate_received(s, n);
             if (!st->fin_sent)
                 st->answered = st->sent;
+            else
+                st->hears_on = true; /* a user that is gone would reset the stream */
             st->moved_ms = loop_now_ms(s->loop);
         }
     }
     return end ? FRAME_STOP : 0;
 }
 
-static const struct frame_sink v1_sink = {.frame = on_frame, .data = on_data};
+/* What it means is not known, but it was the frame of its message. */
+static int on_skipped(void *arg)
+{
+    (void)arg;
+    return FRAME_STOP;
+}
+
+static const struct frame_sink v1_sink = {
+    .frame = on_frame, .data = on_data, .skipped = on_skipped};
 
 /* A frame is a message: it begins and ends with it. */
 static void v1_receive(struct session *s, const uint8_t *p, size_t n, bool message_end)
@@ -382,8 +394,9 @@ static void v1_receive(struct session *s, const uint8_t *p, size_t n, bool messa
         if (rc == FRAME_STOP && s->parser.consumed < n)
             error = "a message goes on behind its frame";
     }
-    if (!error && message_end && !s->message_done && frame_parser_in_frame(&s->parser))
-        error = "a message ends inside its frame";
+    if (!error && message_end && !s->message_done)
+        error = frame_parser_in_frame(&s->parser) ? "a message ends inside its frame"
+                                                  : "a message without a frame";
     if (message_end)
         s->message_done = false;
     if (error)
@@ -424,7 +437,7 @@ static void stalled(struct stream *st)
 
 static bool waits_for_answer(const struct stream *st)
 {
-    return st->local && st->sent > st->answered;
+    return st->local && (st->hears_on || st->sent > st->answered);
 }
 
 static void check_stream(struct stream *st, uint64_t now)

@@ -309,7 +309,7 @@ static int take_payload(struct frame_parser *parser, const uint8_t **p, const ui
     if (parser->skip) {
         if (whole)
             parser->have = 0;
-        return 0;
+        return whole && sink->skipped != NULL ? sink->skipped(arg) : 0;
     }
     return take_small(parser, piece, n, sink, arg);
 }

@@ -87,7 +87,7 @@ int frame_reset_decode(uint32_t *ret_code, const char **ret_text, size_t *ret_le
 /*
  * The parser. Feed it received bytes; it calls `frame` once for every frame but DATA with
  * the whole payload, and `data` for each piece of a DATA payload as it comes (at least once
- * per frame, n = 0 for an empty one; end: the last piece of this frame). Both return 0, a
+ * per frame, n = 0 for an empty one; end: the last piece of this frame). All return 0, a
  * negative code that ends the feeding and is passed on (the parser is then finished), or
  * FRAME_STOP. Payloads are borrowed for the call; pieces of DATA point into the bytes that
  * were fed. The parser is neither fed nor freed inside a callback.
@@ -97,6 +97,7 @@ int frame_reset_decode(uint32_t *ret_code, const char **ret_text, size_t *ret_le
 struct frame_sink {
     int (*frame)(void *arg, const struct frame_header *h, const uint8_t *payload);
     int (*data)(void *arg, uint64_t stream, const uint8_t *p, size_t n, bool end);
+    int (*skipped)(void *arg); /* a frame of an unknown kind has ended; NULL: nobody asks */
 };
 
 struct frame_parser {

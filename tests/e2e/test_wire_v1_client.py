@@ -365,8 +365,10 @@ def test_an_identity_mismatch_is_a_refusal(world, serve):
     frame(DATA, 1, b"four", length=5),
     frame(DATA, 1, b"four") * 2,
     frame(DATA, 1, bytes(MAX_DATA + 1)),
+    b"",
+    frame(9, 1, b"four") + frame(DATA, 1, b"four"),
     b"\x02" + frame(DATA, 1, b"four")[1:],
-], ids=["longer", "shorter", "two", "too large", "version 2"])
+], ids=["longer", "shorter", "two", "too large", "empty", "unknown and another", "version 2"])
 def test_a_message_that_is_no_frame_ends_the_connection(world, join, message):
     client, session = join(world.target(echo), "--client-retry-interval", "100ms")
     session.wire.send_message(message)

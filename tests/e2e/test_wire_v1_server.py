@@ -400,10 +400,13 @@ def test_before_register_nothing_else_counts(world):
     frame(DATA, 1, b"four") * 2,
     frame(DATA, 1, bytes(MAX_DATA + 1)),
     b"\x01\x02short",
+    b"",
+    frame(9, 1, b"four") + frame(DATA, 1, b"four"),
     b"\x02" + frame(DATA, 1, b"four")[1:],
     frame(CONTROL, 0, b"{}"),
     frame(CONTROL, 0, b"no json"),
-], ids=["longer", "shorter", "trailing", "two", "too large", "cut", "version 2", "no type", "no json"])
+], ids=["longer", "shorter", "trailing", "two", "too large", "cut", "empty", "unknown and another",
+        "version 2", "no type", "no json"])
 def test_a_message_that_is_no_frame_ends_the_connection(world, message):
     tunnel = Tunnel(world, None)
     tunnel.client.wire.send_message(message)

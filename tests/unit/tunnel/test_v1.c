@@ -293,6 +293,38 @@ static void an_answer_is_awaited_for_a_minute_of_silence(void **state)
     assert_int_equal(a->ended, 1);
 }
 
+/* One of the target's bytes behind the EOF would have reset a user that is gone. */
+static void who_hears_on_after_its_eof_is_waited_for_a_minute(void **state)
+{
+    struct pair *p = *state;
+    struct mock_end *a = end_open(p, 0), *b;
+    int i;
+
+    end_send(a, 10);
+    pair_run(p);
+    b = p->side[1].last_opened;
+    end_send(b, 10);
+    pair_run(p);
+    end_finish(a);
+    pair_run(p);
+    end_send(b, 10);
+    pair_run(p);
+    for (i = 0; i < 11; i++) {
+        fake_loop_advance(p->loop, 5000);
+        pair_run(p);
+    }
+    assert_int_equal(a->ended, 0);
+    end_send(b, 10);
+    pair_run(p);
+    assert_int_equal(a->received, 30);
+    for (i = 0; i < 13; i++) {
+        fake_loop_advance(p->loop, 5000);
+        pair_run(p);
+    }
+    assert_true(b->got_fin);
+    assert_int_equal(a->ended, 1);
+}
+
 static void who_had_an_answer_to_everything_is_not_held_for_long(void **state)
 {
     struct pair *p = *state;
@@ -523,6 +555,41 @@ static void a_message_with_less_than_its_frame_ends_the_connection(void **state)
     expect_end(p, "ends inside its frame");
 }
 
+static void a_message_without_a_frame_ends_the_connection(void **state)
+{
+    struct pair *p = *state;
+
+    mock_message(&p->mock.end[0], (const uint8_t *)"", 0);
+    expect_end(p, "without a frame");
+}
+
+static void a_frame_of_an_unknown_kind_is_ignored(void **state)
+{
+    struct pair *p = *state;
+    struct mock_end *a = end_open(p, 0);
+    uint8_t bytes[FRAME_HEADER + 10];
+    size_t n = put_data(bytes, 1, 10);
+
+    bytes[1] = 9;
+    mock_message(&p->mock.end[0], bytes, n);
+    end_send(a, 10);
+    pair_run(p);
+    assert_int_equal(p->side[1].last_opened->received, 10);
+    assert_int_equal(p->side[0].session_ended, 0);
+}
+
+static void a_second_frame_behind_one_of_an_unknown_kind_ends_the_connection(void **state)
+{
+    struct pair *p = *state;
+    uint8_t bytes[2 * (FRAME_HEADER + 1)];
+    size_t n = put_data(bytes, 9, 1);
+
+    bytes[1] = 9;
+    put_data(bytes + n, 9, 1);
+    mock_message(&p->mock.end[0], bytes, 2 * n);
+    expect_end(p, "goes on behind its frame");
+}
+
 static void frames_of_version_2_end_the_connection(void **state)
 {
     struct pair *p = *state;
@@ -581,10 +648,9 @@ int main(void)
         TEST(the_clock_stands_still_while_nothing_is_read),
         TEST(a_close_waits_for_the_answer),
         TEST(an_answer_is_awaited_for_a_minute_of_silence),
+        TEST(who_hears_on_after_its_eof_is_waited_for_a_minute),
         TEST(who_had_an_answer_to_everything_is_not_held_for_long),
         TEST(after_a_close_the_rest_of_the_local_side_goes_nowhere),
-        TEST(what_goes_nowhere_is_read_a_part_a_turn),
-        TEST(opens_do_not_pile_up_before_a_peer_that_reads_nothing),
         TEST(what_goes_nowhere_is_read_a_part_a_turn),
         TEST(opens_do_not_pile_up_before_a_peer_that_reads_nothing),
         TEST(who_makes_us_answer_and_reads_nothing_is_left),
@@ -597,6 +663,9 @@ int main(void)
         TEST(silence_ends_the_session),
         TEST(a_message_with_more_than_its_frame_ends_the_connection),
         TEST(a_message_with_less_than_its_frame_ends_the_connection),
+        TEST(a_message_without_a_frame_ends_the_connection),
+        TEST(a_frame_of_an_unknown_kind_is_ignored),
+        TEST(a_second_frame_behind_one_of_an_unknown_kind_ends_the_connection),
         TEST(frames_of_version_2_end_the_connection),
         TEST(a_message_may_come_in_any_pieces),
         TEST(an_end_says_nothing_but_a_code_on_which_the_client_comes_back),

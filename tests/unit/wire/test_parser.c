@@ -59,7 +59,7 @@ static int on_data(void *arg, uint64_t stream, const uint8_t *p, size_t n, bool 
     return answer(r);
 }
 
-static const struct frame_sink SINK = {on_frame, on_data};
+static const struct frame_sink SINK = {.frame = on_frame, .data = on_data};
 
 static uint8_t gather[FRAME_MAX_CONTROL];
 
@@ -330,6 +330,30 @@ static void parser_of_version_1_skips_the_kinds_of_version_2(void **state)
     assert_int_equal(r.frames, 0);
 }
 
+static int stop_behind_skipped(void *arg)
+{
+    ++*(int *)arg;
+    return FRAME_STOP;
+}
+
+static void parser_tells_the_end_of_a_skipped_frame_to_who_asks(void **state)
+{
+    (void)state;
+    static const struct frame_sink asks = {.skipped = stop_behind_skipped};
+    uint8_t p[64];
+    const size_t n = put_frame(p, 1, FRAME_PING, 0, 8);
+    int skipped = 0;
+    struct frame_parser parser;
+    const char *error = NULL;
+    frame_parser_init(&parser, FRAME_V1, gather);
+    assert_int_equal(frame_parser_feed(&parser, p, n - 1, &asks, &skipped, &error), 0);
+    assert_int_equal(skipped, 0);
+    assert_int_equal(frame_parser_feed(&parser, p + n - 1, 2, &asks, &skipped, &error), FRAME_STOP);
+    assert_int_equal(skipped, 1);
+    assert_int_equal(parser.consumed, 1);
+    assert_false(frame_parser_in_frame(&parser));
+}
+
 static void parser_judges_a_header_before_its_payload_comes(void **state)
 {
     (void)state;
@@ -459,6 +483,7 @@ int main(void)
         cmocka_unit_test(parser_refuses_stream_ids_that_do_not_suit_the_kind),
         cmocka_unit_test(parser_of_version_1_leaves_stream_ids_to_others),
         cmocka_unit_test(parser_of_version_1_skips_the_kinds_of_version_2),
+        cmocka_unit_test(parser_tells_the_end_of_a_skipped_frame_to_who_asks),
         cmocka_unit_test(parser_judges_a_header_before_its_payload_comes),
         cmocka_unit_test(parser_that_failed_takes_nothing_more),
         cmocka_unit_test(parser_passes_on_the_sinks_code_and_stops),
