@@ -121,6 +121,7 @@ struct client {
     struct backoff backoff;
     struct budget budget;
     struct session_stats stats;
+    struct log_sample target_sample, unknown_sample;
     uint64_t connects, failures[BACKOFF_CAUSES];
 };
 

@@ -19,6 +19,7 @@ static void write_metrics(FILE *f, const void *arg)
     for (int cause = 0; cause < BACKOFF_CAUSES; cause++)
         fprintf(f, "burrow_connect_failures_total{cause=\"%s\"} %" PRIu64 "\n",
                 backoff_cause_name((enum backoff_cause)cause), c->failures[cause]);
+    metrics_reloads(f, c->config.reloads, c->config.instances, c->config.instance_count);
     metrics_streams(f, &c->stats, &c->budget, c->loop);
     metrics_plugins(f, c->config.instances, c->config.instance_count);
 }

@@ -76,9 +76,11 @@ static void on_dialled(void *arg, int fd, uint32_t reset_code, const char *text)
     must_be(j, JOINING_MAGIC);
     struct client *c = j->client;
     struct stream *stream = j->stream;
-    if (fd < 0)
+    uint32_t dropped;
+    if (fd < 0 && log_sample(&c->target_sample, loop_now_ms(c->loop), &dropped))
         log_at(c->log, BURROW_LOG_WARN, "target_failed", burrow_str("service", j->target.name),
-               burrow_str("target", j->target.text), burrow_str("reason", text));
+               burrow_str("target", j->target.text), burrow_str("reason", text),
+               burrow_uint("left_out", dropped));
     struct relay *relay = fd >= 0 ? join(j, fd) : NULL;
     joining_free(j);
     if (relay == NULL) {
@@ -98,7 +100,10 @@ void streams_opened(struct client *c, struct stream *stream, const struct frame_
         return;
     }
     if (target == NULL) {
-        log_at(c->log, BURROW_LOG_WARN, "service_unknown", burrow_uint("service", open->service));
+        uint32_t dropped;
+        if (log_sample(&c->unknown_sample, loop_now_ms(c->loop), &dropped))
+            log_at(c->log, BURROW_LOG_WARN, "service_unknown",
+                   burrow_uint("service", open->service), burrow_uint("left_out", dropped));
         stream_reset(stream, RESET_NOT_ALLOWED, "unknown service");
         return;
     }

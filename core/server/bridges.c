@@ -167,9 +167,12 @@ static void refuse_service(struct client_record *record, struct control_service 
 {
     snprintf(answer->code, sizeof answer->code, "%s", code);
     snprintf(answer->message, sizeof answer->message, "%s", message);
-    log_at(record->server->log, BURROW_LOG_WARN, "service_refused",
-           burrow_str("client", record->id), burrow_str("service", name), burrow_str("code", code),
-           burrow_str("reason", message));
+    struct server *server = record->server;
+    uint32_t dropped;
+    if (log_sample(&server->service_sample, loop_now_ms(server->loop), &dropped))
+        log_at(server->log, BURROW_LOG_WARN, "service_refused", burrow_str("client", record->id),
+               burrow_str("service", name), burrow_str("code", code), burrow_str("reason", message),
+               burrow_uint("left_out", dropped));
 }
 
 static void say_withdrawn(const struct bridge *b)

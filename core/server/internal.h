@@ -99,7 +99,7 @@ struct server {
     uint64_t next_session, next_request;
     struct loop_timer *sweep_timer;
 
-    struct log_sample refusal_sample, grant_sample, api_sample;
+    struct log_sample refusal_sample, grant_sample, service_sample, api_sample;
 
     struct budget budget;
     struct session_stats sessions_stats;

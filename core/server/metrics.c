@@ -45,34 +45,16 @@ static void write_handshakes(FILE *f, const struct server *s)
     fprintf(f, "burrow_auth_refusals_total{code=\"unavailable\"} %" PRIu64 "\n", t->refused[0]);
 }
 
-static void taken_and_refused(FILE *f, const char *name, uint64_t taken, uint64_t refused,
-                              const char *help)
-{
-    metric_head(f, name, "counter", help);
-    fprintf(f, "%s{result=\"taken\"} %" PRIu64 "\n", name, taken);
-    fprintf(f, "%s{result=\"refused\"} %" PRIu64 "\n", name, refused);
-}
-
 static void write_life(FILE *f, const struct server *s)
 {
     const struct server_stats *t = &s->stats;
     metric_gauge(f, "burrow_draining", s->draining,
                  "1 while running streams end before the server stops.");
-    taken_and_refused(f, "burrow_token_renewals_total", t->renewals_taken, t->renewals_refused,
-                      "Newer tokens for sessions that go on.");
-    struct file_counts files = {0, 0};
-    for (size_t i = 0; i < s->config.instance_count; i++) {
-        struct file_counts counts = instance_file_counts(s->config.instances[i]);
-        files.taken += counts.taken;
-        files.refused += counts.refused;
-    }
-    taken_and_refused(f, "burrow_file_reloads_total", files.taken, files.refused,
-                      "Certificates, keys, secrets and the like that changed on disk.");
-    if (s->config.reloads != NULL)
-        taken_and_refused(f, "burrow_reloads_total", s->config.reloads->taken,
-                          s->config.reloads->refused, "Configurations read again at SIGHUP.");
-    taken_and_refused(f, "burrow_takeovers_total", t->takeovers_taken, t->takeovers_refused,
-                      "Client ids that another process claimed; refused: too often.");
+    metric_results(f, "burrow_token_renewals_total", t->renewals_taken, t->renewals_refused,
+                   "Newer tokens for sessions that go on.");
+    metrics_reloads(f, s->config.reloads, s->config.instances, s->config.instance_count);
+    metric_results(f, "burrow_takeovers_total", t->takeovers_taken, t->takeovers_refused,
+                   "Client ids that another process claimed; refused: too often.");
 }
 
 static void write_bridges(FILE *f, const struct server *s)

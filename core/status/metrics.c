@@ -36,6 +36,13 @@ void metric_latency(FILE *f, const char *name, const struct latency *latency, co
     fprintf(f, "%s_count %" PRIu64 "\n", name, latency->count);
 }
 
+void metric_results(FILE *f, const char *name, uint64_t taken, uint64_t refused, const char *help)
+{
+    metric_head(f, name, "counter", help);
+    fprintf(f, "%s{result=\"taken\"} %" PRIu64 "\n", name, taken);
+    fprintf(f, "%s{result=\"refused\"} %" PRIu64 "\n", name, refused);
+}
+
 void metric_label(FILE *f, const char *text)
 {
     fputc('"', f);
@@ -74,6 +81,22 @@ void metrics_streams(FILE *f, const struct session_stats *t, const struct budget
                  "Bytes that peers may have under way to here.");
     metric_gauge(f, "burrow_buffer_bytes", pool_in_use(loop_pool(loop)),
                  "Bytes in message buffers.");
+}
+
+void metrics_reloads(FILE *f, const struct reload_counts *counts, struct instance *const *instances,
+                     size_t n)
+{
+    struct file_counts files = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        struct file_counts one = instance_file_counts(instances[i]);
+        files.taken += one.taken;
+        files.refused += one.refused;
+    }
+    metric_results(f, "burrow_file_reloads_total", files.taken, files.refused,
+                   "Certificates, keys, secrets and the like that changed on disk.");
+    if (counts != NULL)
+        metric_results(f, "burrow_reloads_total", counts->taken, counts->refused,
+                       "Configurations read again at SIGHUP.");
 }
 
 /* The metrics of the index-th instance's plugin, at its first instance. */

@@ -6,6 +6,7 @@
 #ifndef STATUS_METRICS_H
 #define STATUS_METRICS_H
 
+#include "config/reload.h"
 #include "plugin/plugin.h"
 #include "tunnel/session.h"
 
@@ -16,12 +17,17 @@ void metric_gauge(FILE *f, const char *name, uint64_t value, const char *help);
 void metric_counter(FILE *f, const char *name, uint64_t value, const char *help);
 /* A histogram of seconds. */
 void metric_latency(FILE *f, const char *name, const struct latency *latency, const char *help);
+/* A counter of what was taken and what was refused. */
+void metric_results(FILE *f, const char *name, uint64_t taken, uint64_t refused, const char *help);
 /* A text in quotes, as the value of a label. */
 void metric_label(FILE *f, const char *text);
 
 /* Streams, their ends and bytes, and the buffers under them. */
 void metrics_streams(FILE *f, const struct session_stats *stats, const struct budget *budget,
                      struct loop *loop);
+/* Files and configurations that were read again. counts: NULL for a process without reloads. */
+void metrics_reloads(FILE *f, const struct reload_counts *counts, struct instance *const *instances,
+                     size_t n);
 /* What the plugins count; several instances of one are summed up. */
 void metrics_plugins(FILE *f, struct instance *const *instances, size_t n);
 

@@ -172,6 +172,8 @@ struct session {
     uint64_t pong_value;
     uint64_t ping_second;
     uint32_t pings_in_second;
+
+    struct log_sample refusal_sample, violation_sample;
 };
 
 /* session.c */

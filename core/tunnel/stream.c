@@ -143,10 +143,13 @@ void stream_maybe_done(struct stream *st)
 
 void stream_violation(struct stream *st, const char *text)
 {
-    log_at(st->session->log, BURROW_LOG_WARN, "stream_protocol_error",
-           burrow_str("client", st->session->name), burrow_uint("stream", st->id),
-           burrow_str("reason", text));
-    st->session->wire->reset(st, RESET_PROTOCOL, text);
+    struct session *s = st->session;
+    uint32_t dropped;
+    if (log_sample(&s->violation_sample, loop_now_ms(s->loop), &dropped))
+        log_at(s->log, BURROW_LOG_WARN, "stream_protocol_error", burrow_str("client", s->name),
+               burrow_uint("stream", st->id), burrow_str("reason", text),
+               burrow_uint("left_out", dropped));
+    s->wire->reset(st, RESET_PROTOCOL, text);
     stream_finish(st, RESET_PROTOCOL, text, strlen(text), true);
 }
 

@@ -239,9 +239,11 @@ static int on_open(struct session *s, const struct control *c)
     else if ((st = stream_new(s, id, false)) == NULL)
         refusal = "out of memory";
     if (refusal) {
-        log_at(s->log, BURROW_LOG_WARN, "stream_refused", burrow_str("client", s->name),
-               burrow_uint("stream", id), burrow_str("target", c->target),
-               burrow_str("reason", refusal));
+        uint32_t dropped;
+        if (log_sample(&s->refusal_sample, loop_now_ms(s->loop), &dropped))
+            log_at(s->log, BURROW_LOG_WARN, "stream_refused", burrow_str("client", s->name),
+                   burrow_uint("stream", id), burrow_str("target", c->target),
+                   burrow_str("reason", refusal), burrow_uint("left_out", dropped));
         send_refusal(s, id, refusal);
     } else {
         begin_stream(st);

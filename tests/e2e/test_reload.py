@@ -6,8 +6,8 @@ import shutil
 import signal
 import urllib.request
 
-from harness.burrow import SECRET, make_certificate
-from harness.sockets import Target, dial, echo, read_exactly
+from harness.burrow import SECRET, make_certificate, split_address
+from harness.sockets import Target, dial, echo, is_reset, read_exactly
 
 ROUNDS = 100
 SECRETS = [f"the secret number {i:03} of the tests, long enough for HS256" for i in range(ROUNDS)]
@@ -27,8 +27,12 @@ def reload(process, event="reloaded"):
     return process.wait_event(event, 30, after=mark)
 
 
-def metric(server, line):
-    with urllib.request.urlopen(f"{server.web_url}/metrics", timeout=10) as answer:
+def admin_url(process):
+    return "http://" + process.wait_event("listening", role="admin")["addr"]
+
+
+def metric(process, line, url=None):
+    with urllib.request.urlopen(f"{url or process.web_url}/metrics", timeout=10) as answer:
         for text in answer.read().decode().splitlines():
             if text.startswith(line + " "):
                 return int(text.split()[1])
@@ -171,16 +175,53 @@ def test_the_level_of_the_log_and_limits_change(world, tmp_path):
     target.close()
 
 
-def test_services_of_the_client_change_at_reload(world, tmp_path):
+def test_services_of_the_client_change_at_reload_and_the_others_are_not_touched(world, transport, tmp_path):
     config = tmp_path / "client.yaml"
-    first, second = world.target(echo), world.target(echo)
-    write(config, f"local-target: ['a={first}']\n")
-    server = world.server("ws")
-    client = world.client(server, "", "--config", config)
-    users = Users(client.bridge, 5)
-    write(config, f"local-target: ['a={first}', 'b={second}']\n")
-    mark = client.mark()
+    stays, goes, comes = (world.target(echo) for _ in range(3))
+
+    def configure(**services):
+        write(config, f"local-target: {[f'{name}={target}' for name, target in services.items()]}\n")
+
+    configure(stays=stays, goes=goes)
+    server = world.server(transport)
+    client = world.client(server, "", "--config", config, "--admin-addr", "127.0.0.1:0")
+    bridges = {name: split_address(client.wait_event("service_ready", 20, service=name)["bridge"])
+               for name in ("stays", "goes")}
+    users = {name: Users(bridge, 5) for name, bridge in bridges.items()}
+
+    configure(stays=stays, comes=comes)
+    marks = client.mark(), server.mark()
     reload(client)
-    client.wait_event("service_ready", 20, after=mark, service="b")
+    added = split_address(client.wait_event("service_ready", 20, after=marks[0], service="comes")["bridge"])
+    new = Users(added, 5)
+    server.wait_event("service_withdrawn", 20, after=marks[1], service="goes")
+    assert is_reset(bridges["goes"])
+    for each in (*users.values(), new):  # streams of the one that is gone go on, too
+        each.ping()
+    assert {e["service"] for e in server.events[marks[1]:] if "service" in e} == {"goes", "comes"}
+
+    configure(stays=stays, goes=goes, comes=comes)
+    marks = client.mark(), server.mark()
+    reload(client)
+    again = client.wait_event("service_ready", 20, after=marks[0], service="goes")["bridge"]
+    assert split_address(again) == bridges["goes"], "back at its port"
+    users["again"] = Users(bridges["goes"], 5)
+    for each in (*users.values(), new):
+        each.ping()
+        each.close()
+    assert len(client.seen("connected")) == 1
+    assert metric(client, 'burrow_reloads_total{result="taken"}', admin_url(client)) == 2
+
+
+def test_a_list_of_services_that_is_wrong_changes_none(world, tmp_path):
+    config, target = tmp_path / "client.yaml", world.target(echo)
+    write(config, f"local-target: ['a={target}']\n")
+    server = world.server("ws")
+    client = world.client(server, "", "--config", config, "--admin-addr", "127.0.0.1:0")
+    users = Users(client.bridge, 3)
+    for wrong in (f"local-target: ['a={target}', 'a={target}']\n", "local-target: ['a=nowhere']\n"):
+        write(config, wrong)
+        assert "local-target" in reload(client, "reload_refused")["reason"]
     users.ping()
+    assert metric(client, 'burrow_reloads_total{result="refused"}', admin_url(client)) == 2
     users.close()

@@ -181,6 +181,24 @@ static void opens_of_withdrawn_services_are_told_so_and_unknown_ones_are_refused
     assert_false(rig->recorder.conns->closing);
 }
 
+static void a_flood_of_opens_of_unknown_services_does_not_fill_the_log(void **state)
+{
+    struct rig *rig = *state;
+    FILE *file = tmpfile();
+    char line[512];
+    unsigned lines = 0;
+    assert_non_null(file);
+    get_connected(rig);
+    log_init(&rig->log, fileno(file), BURROW_LOG_WARN, LOG_LOGFMT);
+    for (uint64_t stream = 1; stream < 200; stream += 2)
+        assert_int_equal(open_service(rig, stream, 9), RESET_NOT_ALLOWED);
+    rewind(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        lines += strstr(line, "event=service_unknown") != NULL;
+    assert_int_equal(lines, LOG_SAMPLE);
+    fclose(file);
+}
+
 static void a_change_during_the_register_is_told_behind_its_answer(void **state)
 {
     struct rig *rig = *state;
@@ -284,6 +302,7 @@ int main(void)
         TEST(nothing_is_said_when_the_server_would_learn_nothing),
         TEST(a_bad_list_changes_nothing),
         TEST(opens_of_withdrawn_services_are_told_so_and_unknown_ones_are_refused),
+        TEST(a_flood_of_opens_of_unknown_services_does_not_fill_the_log),
         TEST(a_change_during_the_register_is_told_behind_its_answer),
         TEST(a_change_without_a_session_is_told_by_the_next_register),
         TEST(what_the_server_refuses_for_now_is_asked_for_again),

@@ -491,6 +491,28 @@ static void an_open_for_another_target_is_refused(void **state)
     assert_int_equal(count_controls(p, 0, CONTROL_ERROR), 1);
 }
 
+static void a_flood_of_opens_for_other_targets_does_not_fill_the_log(void **state)
+{
+    struct pair *p = *state;
+    FILE *file = tmpfile();
+    char json[128], line[512];
+    unsigned lines = 0;
+
+    assert_non_null(file);
+    log_init(&p->log, fileno(file), BURROW_LOG_WARN, LOG_LOGFMT);
+    for (int i = 1; i <= 200; i++) {
+        snprintf(json, sizeof json,
+                 "{\"type\":\"open\",\"stream_id\":%d,\"target\":\"10.0.0.1:22\"}", i);
+        control(p, 1, json);
+        pair_run(p);
+    }
+    rewind(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        lines += strstr(line, "event=stream_refused") != NULL;
+    assert_int_equal(lines, LOG_SAMPLE);
+    fclose(file);
+}
+
 static void heartbeats_go_out_in_each_interval_and_are_answered(void **state)
 {
     struct pair *p = *state;
@@ -658,6 +680,7 @@ int main(void)
         TEST(a_refusal_is_an_error_and_resets_the_user),
         TEST(an_open_without_an_answer_is_given_up),
         TEST(an_open_for_another_target_is_refused),
+        TEST(a_flood_of_opens_for_other_targets_does_not_fill_the_log),
         TEST(heartbeats_go_out_in_each_interval_and_are_answered),
         TEST(a_flood_of_heartbeats_is_answered_by_few),
         TEST(silence_ends_the_session),
