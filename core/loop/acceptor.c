@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listening sockets, and what they do when descriptors run out. */
+/* Listening sockets, and what they do when descriptors or memory run out. */
 #include "loop/acceptor.h"
 
+#include "base/memory.h"
 #include "base/object.h"
 #include "base/socket.h"
 
@@ -69,8 +70,9 @@ void accept_guard_finish(struct accept_guard *guard)
     guard->magic = 0;
 }
 
-/* No descriptor is free: the connection that waits longest is refused by means of the
- * reserve, so that its user hears something, and the others wait in the backlog. */
+/* No descriptor is free, or what memory is left belongs to those who are here: the connection that
+ * waits longest is refused by means of the reserve, so that its user hears something, and the
+ * others wait in the backlog. */
 static void shed_and_pause(struct acceptor *a, int error)
 {
     struct accept_guard *guard = a->guard;
@@ -120,6 +122,10 @@ static void on_readable(void *arg, int events)
     struct acceptor *a = arg;
     (void)events;
     must_be(a, ACCEPTOR_MAGIC);
+    if (!memory_has_room(ACCEPT_MEMORY)) {
+        shed_and_pause(a, ENOMEM);
+        return;
+    }
     for (int i = 0; i < ACCEPT_A_TURN && !a->is_paused; i++) {
         struct sockaddr_storage ss;
         socklen_t len = sizeof ss;

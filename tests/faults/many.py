@@ -20,11 +20,11 @@ class Many(Process):
     """`count` clients many-0, many-1, … in one process. Its log is a file: thousands that say something at
     once fill a pipe, and burrow loses lines rather than wait."""
 
-    def __init__(self, burrow, server, target, count, name="many"):
+    def __init__(self, burrow, server, target, count, *flags, name="many"):
         self.count, self.path = count, os.path.join(burrow.folder, f"{name}-{id(self)}.log")
         super().__init__(name, ["sh", "-c", 'exec "$@" 2>"$0"', self.path, os.path.join(burrow.build, "tests", "faults", "burrow-many"), "--plugin-dir",
                                 os.path.join(burrow.build, "lib", "burrow", "plugins"), "--server-url", server.url, "--client-id", name,
-                                "--local-target", str(target), "--drain-timeout", "0s"],
+                                "--local-target", str(target), "--drain-timeout", "0s", *flags],
                          env=clean_environment(MANY_CLIENTS=str(count)))
 
     def mark(self):

@@ -4,12 +4,15 @@ import contextlib
 import os
 import resource
 import socket
+import threading
 import time
 
 from harness.sockets import dial, echo, read_all, read_exactly
+from many import Many, raise_descriptors
 
 TICK = os.sysconf("SC_CLK_TCK")
 DESCRIPTORS, CONNECTIONS = 64, 200
+MIB = 1 << 20
 
 
 def cpu_seconds(process):
@@ -82,4 +85,41 @@ def test_when_descriptors_run_out_accepting_pauses_and_resumes(world, sized, sla
     assert max(resumed) <= 1 + slack, resumed
     user.close()
     wait_until(lambda: descriptors(server) <= before - 1, "descriptors are left")
+    assert not client.seen("disconnected")
+
+
+def exchange(users, size):
+    """Each user sends bytes that no other has and gets them back."""
+    for number, user in enumerate(users):
+        data = (b"%07d " % number) * (size // 8)
+        threading.Thread(target=user.sendall, args=(data,), daemon=True).start()
+        assert read_exactly(user, len(data)) == data, "what runs has to go on"
+
+
+def test_when_memory_runs_out_the_new_wait_and_the_running_go_on(world, burrow, sized, say):
+    raise_descriptors()
+    server = world.server("wss", "--plugin", "transport-ws", "--plugin", "auth-none", auth=False)
+    target = world.target(echo)
+    client = world.client(server, target, token="")
+    users = [dial(client.bridge) for _ in range(20)]
+    exchange(users, 1 << 20)
+    limit = sized(256 * MIB, server.memory_kib("VmSize") * 1024 + 40 * MIB)
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (limit, limit))
+    many = Many(burrow, server, target, sized(10000, 1600), "--tls-ca", burrow.certificate[0])
+    world.processes.append(many)
+    server.wait_event("accept_paused", 300, reason="Cannot allocate memory")
+    for _ in range(sized(20, 5)):
+        exchange(users, 1 << 20)
+        time.sleep(1)
+    fit = len({event["service"] for event in many.told()})
+    say(f"memory: {fit} of {many.count} clients fit into {limit >> 20} MiB; {server.memory_kib('VmSize') >> 10} MiB are used")
+    assert fit <= many.count // 2, "not twice the load that fits"
+    many.stop(60)
+    start = time.monotonic()
+    late = world.client(server, target, client_id="late", token="")
+    say(f"a new client is let in {time.monotonic() - start:.2f} s after the others left")
+    with dial(late.bridge) as user:
+        exchange([user, *users], 1 << 20)
+    for user in users:
+        user.close()
     assert not client.seen("disconnected")

@@ -49,10 +49,11 @@ async def life(world, clients, streams, slack, say):
         f"{times[-1]:.1f} s (first, half, last); in each second: {spread(times)}")
     assert times[-1] <= BACK + slack
     assert times[len(times) * 9 // 10] - times[len(times) // 10] > 0.25, "all came at the same moment"
-    # Those whose places in the range are the same may change them, as operations.md says.
+    # Those whose places in the range are the same may change them, as operations.md says: of 5,000 in
+    # 20,001 ports 659 on average when all come in another order.
     moved = sum(again[name] != bridges[name] for name in bridges)
     say(f"{moved} bridges moved")
-    assert moved <= max(10, clients * clients // 40000), "more bridges moved than can have met"
+    assert moved <= max(10, clients * clients // 30000), "more bridges moved than can have met"
     await users.connect(list(again.values()), streams)
     await users.exchange(4096)
     for _, writer in users.open:
