@@ -15,7 +15,7 @@ endif()
 
 add_library(burrow_flags INTERFACE)
 target_compile_options(burrow_flags INTERFACE ${BURROW_WARNINGS} ${BURROW_HARDENING})
-target_compile_definitions(burrow_flags INTERFACE _GNU_SOURCE)
+target_compile_definitions(burrow_flags INTERFACE _GNU_SOURCE BURROW_VERSION="${PROJECT_VERSION}")
 target_include_directories(burrow_flags INTERFACE ${PROJECT_SOURCE_DIR}/include)
 target_link_options(burrow_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--as-needed)
 if(BURROW_SANITIZE)

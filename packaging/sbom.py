@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 
+from version import version
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 # libwebsockets opens its plugin for libev by itself: no program names it.
@@ -30,11 +32,6 @@ SPDX = {"Expat": "MIT", "Apache-2.0": "Apache-2.0", "BSD-2-clause": "BSD-2-Claus
 
 def out(*argv):
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-
-
-def version():
-    with open(os.path.join(TOP, "CMakeLists.txt"), encoding="utf-8") as file:
-        return re.search(r"^project\(burrow VERSION ([\d.]+)", file.read(), re.M)[1]
 
 
 def sha256(path):

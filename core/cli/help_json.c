@@ -138,7 +138,7 @@ int cli_help_json(const struct cli_args *args)
     json_t *commands = json_array();
     int rc = describe_builtins(commands, &none, &err);
     add_plugin_commands(commands, dir);
-    json_t *all = json_pack("{s:s, s:o}", "version", CLI_VERSION, "commands", commands);
+    json_t *all = json_pack("{s:s, s:o}", "version", BURROW_VERSION, "commands", commands);
     char *text = json_dumps(all, JSON_INDENT(1));
     json_decref(all);
     if (rc != 0) {

@@ -14,10 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef BURROW_VERSION
-#error "BURROW_VERSION is set by the build"
-#endif
-
 static void dial_addresses(struct client *c, const char *why_not);
 
 void connect_drop(struct client *c, const char *why)

@@ -11,7 +11,7 @@ set -euo pipefail
 from=$(cd "$1" && pwd)
 output=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
 top=$(cd "$(dirname "$0")/../.." && pwd)
-version=$(sed -n 's/^project(burrow VERSION \([0-9.]*\).*/\1/p' "$top/CMakeLists.txt")
+version=$(python3 -B "$top/packaging/version.py")
 epoch=$(git -C "$top" log -1 --format=%ct)
 
 work=$(mktemp -d)

@@ -10,7 +10,7 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 
-version=$(sed -n 's/^project(burrow VERSION \([0-9.]*\).*/\1/p' "$top/CMakeLists.txt")
+version=$(python3 -B "$top/packaging/version.py")
 SOURCE_DATE_EPOCH=$(git -C "$top" log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 work=$(mktemp -d)

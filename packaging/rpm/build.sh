@@ -10,7 +10,7 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 
-version=$(sed -n 's/^project(burrow VERSION \([0-9.]*\).*/\1/p' "$top/CMakeLists.txt")
+version=$(python3 -B "$top/packaging/version.py")
 abi=$(sed -n 's/.*BURROW_PLUGIN_SYMBOL "burrow_plugin_v\([0-9]*\)".*/\1/p' "$top/include/burrow/plugin.h")
 SOURCE_DATE_EPOCH=$(git -C "$top" log -1 --format=%ct)
 export SOURCE_DATE_EPOCH PYTHONDONTWRITEBYTECODE=1

@@ -306,7 +306,7 @@ BURROW_PLUGIN = {
     .kind_abi = BURROW_AUTH_ABI,
     .config_size = sizeof(struct auth_jwks_config),
     .name = "auth-jwks",
-    .version = "0.1.0",
+    .version = BURROW_VERSION,
     .summary =
         "Lets in clients with a JWT signed by a key of an identity provider's key set (JWKS)",
     .options = options,

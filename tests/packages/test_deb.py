@@ -151,10 +151,6 @@ def test_an_upgrade_keeps_what_was_changed_and_a_purge_leaves_nothing(debs, root
     assert "burrow" not in root.read("etc/passwd") and "burrow" not in root.read("etc/group")
 
 
-def in_the_tree(*path):
-    return os.path.exists(os.path.join(ROOT, *path))
-
-
 def test_each_package_brings_its_plugins(installed):
     listed = {line.split()[0] for line in installed.inside("burrow", "plugins").splitlines() if line}
     plugins = {name for name in os.listdir(os.path.join(ROOT, "plugins"))
@@ -169,9 +165,7 @@ def test_each_package_brings_its_plugins(installed):
 
 def test_manual_pages_are_there_and_render_without_a_warning(installed):
     pages = {"burrow.1", "burrow-token.1", "burrow-conformance.1", "burrow.yaml.5", "burrow-plugins.7",
-             "burrow-server.8", "burrow-client.8"}
-    if in_the_tree("plugins", "command-expose"):
-        pages.add("burrow-expose.1")
+             "burrow-server.8", "burrow-client.8", "burrow-expose.1"}
     found = set()
     for section in "1578":
         folder = installed.path(f"usr/share/man/man{section}")
