@@ -3,9 +3,10 @@
 
     sbom.py FOLDER_OF_DEBS OUTPUT.json
 
-Read from the packages themselves: every program and plugin with its hash, every library that one of
-them needs with the Debian package, version and licences that this build had. Two builds of one commit
-give one file."""
+Read from the packages themselves: every file with its hashes, every library that a program or plugin
+needs with the Debian package, version and licences that this build had. Two builds of one commit give
+one file."""
+import functools
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from version import version
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
+LICENCE = "Apache-2.0"
 # libwebsockets opens its plugin for libev by itself: no program names it.
 OPENED = "libwebsockets-evlib_ev.so"
 PACKAGES = ("burrow", "burrow-plugin-jwks", "burrow-plugin-kubernetes", "burrow-dev", "burrow-doc")
@@ -34,15 +36,11 @@ def out(*argv):
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
-def sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
-
-
 def spdx_id(*words):
     return "SPDXRef-" + "-".join(re.sub(r"[^A-Za-z0-9.-]", "-", w) for w in words)
 
 
+@functools.cache
 def debian_package(path):
     """The installed package that a library is of. /lib may be a link to /usr/lib, and dpkg know either."""
     real = os.path.realpath(path)
@@ -88,15 +86,20 @@ class Bill:
         self.relations.append({"spdxElementId": what, "relationshipType": how, "relatedSpdxElement": other})
 
 
-def objects_of(folder):
-    """Programs and plugins: the ELF files."""
+def files_of(folder):
+    """All regular files, in one order."""
     for place, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
             path = os.path.join(place, name)
-            with open(path, "rb") as file:
-                if file.read(4) == b"\x7fELF":
-                    yield path
+            if not os.path.islink(path):
+                yield path
+
+
+def is_object(path):
+    """A program or a plugin."""
+    with open(path, "rb") as file:
+        return file.read(4) == b"\x7fELF"
 
 
 def libraries_of(path):
@@ -119,21 +122,31 @@ def add_debs(bill, debs, work):
     for name in PACKAGES:
         deb = next(os.path.join(debs, f"{name}_{version()}-1_{a}.deb") for a in (architecture, "all")
                    if os.path.exists(os.path.join(debs, f"{name}_{version()}-1_{a}.deb")))
-        bill.package(name, f"{version()}-1", "Apache-2.0", packageFileName=os.path.basename(deb),
-                     checksums=[{"algorithm": "SHA256", "checksumValue": sha256(deb)}])
-        bill.relate("SPDXRef-DOCUMENT", "DESCRIBES", spdx_id("Package", name))
         folder = os.path.join(work, name)
         out("dpkg-deb", "-x", deb, folder)
-        for path in objects_of(folder):
+        here = []
+        for path in files_of(folder):
             inside = os.path.relpath(path, folder)
-            files.append({"SPDXID": spdx_id("File", inside), "fileName": "./" + inside,
-                          "checksums": [{"algorithm": a, "checksumValue": digest(path, a)} for a in ("SHA1", "SHA256")],
-                          "licenseConcluded": "Apache-2.0", "licenseInfoInFiles": ["Apache-2.0"],
-                          "copyrightText": "NOASSERTION"})
-            bill.relate(spdx_id("Package", name), "CONTAINS", files[-1]["SPDXID"])
-            for library in libraries_of(path):
+            here.append({"SPDXID": spdx_id("File", name, inside), "fileName": "./" + inside,
+                         "checksums": [{"algorithm": a, "checksumValue": digest(path, a)} for a in ("SHA1", "SHA256")],
+                         "licenseConcluded": LICENCE, "licenseInfoInFiles": [LICENCE],
+                         "copyrightText": "NOASSERTION"})
+            bill.relate(spdx_id("Package", name), "CONTAINS", here[-1]["SPDXID"])
+            for library in libraries_of(path) if is_object(path) else ():
                 needed.setdefault(library, set()).add(name)
+        bill.package(name, f"{version()}-1", LICENCE, packageFileName=os.path.basename(deb), filesAnalyzed=True,
+                     packageVerificationCode={"packageVerificationCodeValue": verification_code(here)},
+                     licenseInfoFromFiles=[LICENCE],
+                     checksums=[{"algorithm": "SHA256", "checksumValue": digest(deb, "SHA256")}])
+        bill.relate("SPDXRef-DOCUMENT", "DESCRIBES", spdx_id("Package", name))
+        files += here
     return files, needed
+
+
+def verification_code(files):
+    """That of SPDX 2.3, 7.9: the SHA1 of the sorted SHA1s of all files."""
+    sums = sorted(c["checksumValue"] for file in files for c in file["checksums"] if c["algorithm"] == "SHA1")
+    return hashlib.sha1("".join(sums).encode()).hexdigest()
 
 
 def digest(path, algorithm):
@@ -167,7 +180,7 @@ def main():
     with open(output, "w", encoding="utf-8") as file:
         json.dump(document, file, indent=2)
         file.write("\n")
-    print(f"{output}: {len(bill.packages)} packages, {len(files)} programs and plugins")
+    print(f"{output}: {len(bill.packages)} packages, {len(files)} files")
 
 
 if __name__ == "__main__":

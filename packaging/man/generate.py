@@ -5,7 +5,7 @@
 
 In an .in file `@VERSION@` and `@DATE@` are what they say, a line `@OPTIONS server@` becomes all
 options of that command, and `@SUBCOMMANDS token@`, `@COMMANDS@` and `@KEYS@` the lists of that
-name. A page whose command is not there (its plugin was not built) is left out.
+name.
 """
 import os
 import re
@@ -90,19 +90,10 @@ def keys(commands):
     return "\n".join(out)
 
 
-class Missing(Exception):
-    """The command that a page is about is not there."""
-
-
 def page(text, version, date, commands):
-    def found(name):
-        if name not in commands:
-            raise Missing(name)
-        return commands[name]
-
     text = text.replace("@VERSION@", version).replace("@DATE@", date)
-    text = re.sub(r"^@OPTIONS ([\w-]+)@$", lambda m: all_options(found(m[1])), text, flags=re.M)
-    text = re.sub(r"^@SUBCOMMANDS ([\w-]+)@$", lambda m: subcommands(found(m[1])), text, flags=re.M)
+    text = re.sub(r"^@OPTIONS ([\w-]+)@$", lambda m: all_options(commands[m[1]]), text, flags=re.M)
+    text = re.sub(r"^@SUBCOMMANDS ([\w-]+)@$", lambda m: subcommands(commands[m[1]]), text, flags=re.M)
     text = re.sub(r"^@COMMANDS@$", lambda m: command_list(commands), text, flags=re.M)
     return re.sub(r"^@KEYS@$", lambda m: keys(commands), text, flags=re.M)
 
@@ -117,12 +108,7 @@ def main():
         if not name.endswith(".in"):
             continue
         with open(os.path.join(HERE, name), encoding="utf-8") as file:
-            text = file.read()
-        try:
-            made = page(text, version, date, commands)
-        except Missing as missing:
-            print(f"{name}: left out, there is no command {missing}")
-            continue
+            made = page(file.read(), version, date, commands)
         with open(os.path.join(output, name.removesuffix(".in")), "w", encoding="utf-8") as file:
             file.write(made)
 

@@ -3,6 +3,7 @@
 import signal
 import socket
 import sys
+import time
 
 import pytest
 
@@ -69,6 +70,22 @@ def test_the_end_is_announced(world, manager, side):
     manager.wait("READY=1")
     process.signal(signal.SIGTERM)
     manager.wait("STOPPING=1")
+
+
+@pytest.mark.parametrize("side", ["server", "client"])
+def test_a_reload_is_announced_with_its_time(world, manager, side):
+    """What Type=notify-reload of systemd 253 asks for: the time lies between the signal and the answer."""
+    server = world.server(env=manager.environment if side == "server" else {})
+    process = server
+    if side == "client":
+        process = world.client(server, world.target(echo), env=manager.environment)
+    manager.wait("READY=1")
+    before = time.monotonic_ns() // 1000
+    process.signal(signal.SIGHUP)
+    lines = manager.wait("RELOADING=1").splitlines()
+    assert lines[1].startswith("MONOTONIC_USEC=")
+    assert before <= int(lines[1].split("=")[1]) <= time.monotonic_ns() // 1000
+    manager.wait("READY=1")
 
 
 # As systemd does it between fork and exec: the sockets from descriptor 3 on, and the pid.

@@ -54,7 +54,11 @@ class Burrow:
 
     @property
     def sanitized(self):
-        with open(os.path.join(self.build, "CMakeCache.txt")) as cache:
+        """An installed burrow (its prefix is the folder) has no record of its build and is not."""
+        path = os.path.join(self.build, "CMakeCache.txt")
+        if not os.path.exists(path):
+            return False
+        with open(path) as cache:
             return re.search(r"^BURROW_SANITIZE:BOOL=(ON|TRUE|1)$", cache.read(), re.M) is not None
 
     @property

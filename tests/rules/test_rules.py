@@ -2,6 +2,7 @@
 """The rules tried on samples: each must find its breach, and nothing where all is well."""
 
 import shutil
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -10,6 +11,9 @@ import headers
 import layout
 import rows
 import sources
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "packaging"))
+import version  # noqa: E402
 
 HEAD = "/* SPDX-License-Identifier: Apache-2.0 */\n/* A sample with its one job. */\n"
 
@@ -47,6 +51,17 @@ class Samples(unittest.TestCase):
             path = self.root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+
+
+class Versions(Samples):
+    def test_a_text_that_tells_another_version_is_found(self):
+        texts = {name: (version.TOP / name).read_text(encoding="utf-8") for name, _ in [version.SOURCE, *version.COPIES]}
+        self.write(texts)
+        self.assertEqual(version.check(self.root), [])
+        for name, _ in version.COPIES:
+            self.write({name: texts[name].replace(version.version(), "9.9.9", 1)})
+            self.assertTrue(version.check(self.root)[0].startswith(f"{name}: tells "))
+            self.write({name: texts[name]})
 
 
 class SourceRules(Samples):
