@@ -132,7 +132,7 @@ static int on_data(void *arg, uint64_t stream, const uint8_t *p, size_t n, bool 
     return answer(heard);
 }
 
-static const struct frame_sink SINK = {on_frame, on_data};
+static const struct frame_sink SINK = {.frame = on_frame, .data = on_data};
 
 /* Feeds one exact copy, so that a read past it is seen. */
 static int feed_copy(struct frame_parser *parser, const uint8_t *p, size_t n, struct heard *heard)

@@ -301,7 +301,7 @@ static int on_data(void *arg, uint64_t id, const uint8_t *p, size_t n, bool end)
 
 static void peer_receive(struct fuzz *f)
 {
-    static const struct frame_sink sink = {on_frame, on_data};
+    static const struct frame_sink sink = {.frame = on_frame, .data = on_data};
     struct mock_conn *const conn = &f->mock.end[1];
     const char *error = NULL;
     must(frame_parser_feed(&f->parser, conn->inbox, conn->inbox_len, &sink, f, &error) == 0);

@@ -269,7 +269,7 @@ static int on_data(void *arg, uint64_t id, const uint8_t *p, size_t n, bool end)
 
 void model_receive(struct model *m)
 {
-    static const struct frame_sink sink = {on_frame, on_data};
+    static const struct frame_sink sink = {.frame = on_frame, .data = on_data};
     const char *error = NULL;
     must(frame_parser_feed(&m->parser, m->peer_side->inbox, m->peer_side->inbox_len, &sink, m,
                            &error) == 0);
