@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every option of server and client is changed once as a flag and once as a variable, and its effect is
-seen. What a row does not give comes from a config file, so that precedence is tried along the way.
+seen. What a row does not give comes from a config file, so that precedence is tried along the way. The rows
+of more plugins are in every_option_of_plugins.py.
 
 A row is a function of the tries: `@row("server", "max-clients")`. The test at the end compares the rows
 with what --help lists: an option without a row fails it."""
@@ -17,6 +18,8 @@ import time
 
 import pytest
 
+import every_option_of_plugins  # noqa: F401 - it fills the table
+from every_option import ROWS, Try, both, eventually, get, ping, row
 from harness.burrow import AUDIENCE, ISSUER, SECRET, clean_environment, split_address
 from harness.process import Process
 from harness.sockets import dial, echo, is_reset, read_exactly, was_reset
@@ -24,115 +27,10 @@ from test_admission import forge
 from test_status import metrics
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ROWS = {"server": {}, "client": {}}
 
 # Options that a command takes though they say nothing to it: the transports have one table of options.
 ELSEWHERE = {"server": {"tls-ca", "tls-skip-verify"},
              "client": {"ws-path", "ws-origin", "tls-client-ca", "tls-client-required"}}
-
-# Options of plugins that have tests of their own: how their names begin, and where each is tried.
-IN_TESTS_OF_THEIR_OWN = {
-    "auth-http-": "tests/unit/auth-http",
-    "bridge-pod-selector": "tests/e2e/test_kubernetes_answers.py",
-    "enable-kube-api": "tests/e2e/test_kubernetes_answers.py",
-    "kube": "tests/e2e/test_kubernetes_answers.py",
-    "namespace": "tests/e2e/test_kubernetes_answers.py",
-    "auth-static-": "tests/e2e/test_auth_static.py",
-    "jwks-": "tests/unit/auth-jwks",
-    "mtls-": "tests/e2e/test_auth_mtls.py",
-}
-
-def row(command, option):
-    def register(function):
-        assert option not in ROWS[command]
-        ROWS[command][option] = function
-        return function
-    return register
-
-
-class Try:
-    """One option, given as a flag or as a variable; the rest of the configuration is in files."""
-
-    def __init__(self, world, burrow, tmp_path, free_port, option, by):
-        self.world, self.burrow, self.folder, self.free_port = world, burrow, tmp_path, free_port
-        self.option, self.by, self.count = option, by, 0
-
-    def given(self, value):
-        """value None: a switch that is on."""
-        if self.by == "variable":
-            name = "BURROW_PLUGINS" if self.option == "plugin" else "BURROW_" + self.option.upper().replace("-", "_")
-            return [], {name: "true" if value is None else value}
-        return [f"--{self.option}"] + ([] if value is None else [value]), {}
-
-    def file(self, settings):
-        self.count += 1
-        path = self.folder / f"burrow-{self.count}.yaml"
-        path.touch(0o600)
-        path.write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in settings.items() if v is not False))
-        return str(path)
-
-    def start(self, command, value=False, **settings):
-        """value False: without the option, to see that the effect is its own. settings: keys of the file, with
-        _ for -; False leaves one of these defaults out."""
-        base = {"drain_timeout": "0s"}
-        if command == "server":
-            base |= {"server_addr": "127.0.0.1:0", "jwt_hmac_secret": SECRET, "jwt_issuer": ISSUER,
-                     "jwt_audience": AUDIENCE}
-        settings = {k.replace("_", "-"): v for k, v in {**base, **settings}.items()}
-        flags, env = self.given(value) if value is not False else ([], {})
-        argv = [self.burrow.binary, command, "--config", self.file(settings), *flags]
-        process = Process(command, argv, env=clean_environment(**env))
-        self.world.processes.append(process)
-        return process
-
-    def server(self, value=False, **settings):
-        server = self.start("server", value, **settings)
-        server.web = split_address(server.wait_event("listening", 20, role="main", transport="transport-ws")["addr"])
-        server.scheme = "wss" if "tls_cert" in settings else "ws"
-        server.transport = server.scheme
-        server.url = f"{server.scheme}://127.0.0.1:{server.web[1]}/ws"
-        return server
-
-    def client(self, server, value=False, wait=True, **settings):
-        """To a server of ours, with a target that echoes."""
-        base = {"client_id": "c", "server_url": server.url}
-        if "local_target" not in settings:
-            base["local_target"] = str(self.world.target(echo))
-        if "bearer_token_file" not in settings:
-            base["bearer_token"] = self.burrow.mint(settings.get("client_id", "c"))
-        client = self.start("client", value, **{**base, **settings})
-        if wait:
-            client.bridge = split_address(client.wait_event("service_ready", 20)["bridge"])
-        return client
-
-    def refused(self, command, value, **settings):
-        """The program does not start; what it says."""
-        process = self.start(command, value, **settings)
-        assert process.wait(20) == 2, process.log
-        return process.log
-
-
-def get(address, path, headers=None):
-    link = http.client.HTTPConnection(*address, timeout=10)
-    link.request("GET", path, headers=headers or {})
-    answer = link.getresponse()
-    result = answer.status, answer.read().decode()
-    link.close()
-    return result
-
-
-def ping(address):
-    with dial(address) as user:
-        user.sendall(b"x")
-        return read_exactly(user, 1) == b"x"
-
-
-def eventually(check, seconds=20):
-    """Until check() is true; the deadline is generous, for what it waits for is not announced."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
 
 
 class Relay:
@@ -679,13 +577,6 @@ def client_tls_key(t):
 
 # ---- both ----
 
-def both(option):
-    def register(function):
-        for command in ROWS:
-            ROWS[command][option] = lambda t, command=command: function(t, command)
-        return function
-    return register
-
 
 def complete(t, command):
     """A configuration that works, as keys of a file."""
@@ -778,22 +669,10 @@ def test_the_option_has_its_effect(world, burrow, tmp_path, free_port, command, 
 
 @pytest.mark.parametrize("command", ROWS)
 def test_every_option_has_a_row(burrow, command):
-    listed = set(re.findall(r"^  --([a-z-]+)", subprocess.run(
-        [burrow.binary, command, "--help"], capture_output=True, text=True, check=True).stdout, re.M))
-    own = {option for option in listed for begin in IN_TESTS_OF_THEIR_OWN if option.startswith(begin)}
-    known = [set(ROWS[command]), ELSEWHERE[command], own]
-    assert set.union(*known) == listed
-    assert sum(map(len, known)) == len(listed), "an option is in two tables"
-
-
-def test_options_without_a_row_are_in_the_tests_of_their_plugins(burrow):
-    listed = re.findall(r"^  --([a-z-]+)", burrow.run("server", "--help").stdout, re.M)
-    for begin, place in IN_TESTS_OF_THEIR_OWN.items():
-        path = os.path.join(ROOT, place)
-        texts = []
-        for file in [path] if os.path.isfile(path) else [os.path.join(path, name) for name in os.listdir(path)]:
-            with open(file) as source:
-                texts.append(source.read())
-        for option in listed:
-            if option.startswith(begin):
-                assert any(option in text or option.replace("-", "_") in text for text in texts), option
+    """As the program lists them, and as the documents do."""
+    commands = json.loads(burrow.run("help", "--json").stdout)["commands"]
+    listed = {option["name"] for entry in commands if entry["name"] == command
+              for group in entry["groups"] for option in group["options"]}
+    assert listed == set(re.findall(r"^  --([a-z-]+)", burrow.run(command, "--help").stdout, re.M))
+    assert set(ROWS[command]) | ELSEWHERE[command] == listed
+    assert not set(ROWS[command]) & ELSEWHERE[command], "an option is in two tables"

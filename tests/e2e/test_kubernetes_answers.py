@@ -148,74 +148,14 @@ class Cluster(Store):
         return super().__call__(method, path, body)
 
 
-def by_flags(settings):
-    return [part for name, value in settings.items() for part in (f"--{name}", value)], {}
-
-
-def by_variables(settings):
-    return [], {"BURROW_" + name.upper().replace("-", "_"): value for name, value in settings.items()}
-
-
-@pytest.fixture(params=[by_flags, by_variables])
-def publishing(world, tmp_path, request):
-    """A server with these settings, by flags and by variables, and a client; returns the API that it asks."""
-    def make(**changes):
-        api = Api(Cluster())
-        world.closing.append(api)
-        path = tmp_path / "kubeconfig"
-        path.write_text(json.dumps({
-            "current-context": "first",
-            "contexts": [{"name": "first", "context": {"cluster": "c", "user": "u", "namespace": "one"}},
-                         {"name": "second", "context": {"cluster": "c", "user": "u", "namespace": "two"}}],
-            "clusters": [{"name": "c", "cluster": {"server": api.url}}],
-            "users": [{"name": "u", "user": {"exec": {"command": "/bin/echo", "args": [
-                json.dumps({"status": {"token": "from-exec"}})]}}}],
-        }))
-        settings = {"enable-kube-api": "true", "kubeconfig": str(path), "kube-allow-exec": "true", **changes}
-        exec_ = settings.pop("kube-allow-exec")
-        flags, variables = request.param(settings)
-        if flags:
-            flags.append(f"--kube-allow-exec={exec_}")
-        else:
-            variables["BURROW_KUBE_ALLOW_EXEC"] = exec_
-        env = {**variables, "POD_NAME": "server-0", "POD_IP": "10.0.0.7"}
-        server = world.server("ws", *flags, env=env)
-        world.client(server, world.target(echo))
-        return api
-    return make
-
-
-def test_kubeconfig_and_what_it_allows_to_run(publishing):
-    api = publishing()
-    assert api.wait("POST", "/services")[1] == "/api/v1/namespaces/one/services"
-    assert api.authorizations == {"Bearer from-exec"}
-
-
-def test_the_namespace_may_be_chosen(publishing):
-    assert publishing(namespace="there").wait("POST", "/services")[1] == "/api/v1/namespaces/there/services"
-
-
-def test_the_context_may_be_chosen(publishing):
-    api = publishing(**{"kube-context": "second"})
-    assert api.wait("POST", "/services")[1] == "/api/v1/namespaces/two/services"
-
-
-def test_the_selector_is_that_of_bridge_pod_selector(publishing):
-    api = publishing(**{"kube-endpoints": "selector", "bridge-pod-selector": "a=b"})
-    assert api.wait("POST", "/services")[2]["spec"]["selector"] == {"a": "b"}
-
-
-def test_a_slice_leads_to_this_very_pod(publishing):
-    api = publishing(**{"kube-endpoints": "slice"})
+def test_a_slice_leads_to_this_very_pod(published, monkeypatch):
+    monkeypatch.setenv("POD_NAME", "server-0")
+    monkeypatch.setenv("POD_IP", "10.0.0.7")
+    api, _, _ = published(Cluster(), "--kube-endpoints", "slice")
     assert "selector" not in api.wait("POST", "/services")[2]["spec"]
     slice_ = api.wait("POST", "/endpointslices")[2]
     assert slice_["endpoints"][0]["addresses"] == ["10.0.0.7"]
     assert slice_["metadata"]["labels"]["kubernetes.io/service-name"] == NAME
-
-
-def test_nothing_is_published_when_it_is_turned_off(publishing):
-    api = publishing(**{"enable-kube-api": "false"})
-    assert api.requests == []
 
 
 def test_a_service_that_is_right_is_not_written_again(published, world):

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the rows of test_every_option.py stand on: their table, and one option's try as a flag or as a
+variable."""
+import http.client
+import json
+import time
+
+from harness.burrow import AUDIENCE, ISSUER, SECRET, clean_environment, split_address
+from harness.process import Process
+from harness.sockets import dial, echo, read_exactly
+
+ROWS = {"server": {}, "client": {}}
+
+
+def row(command, option):
+    def register(function):
+        assert option not in ROWS[command]
+        ROWS[command][option] = function
+        return function
+    return register
+
+
+class Try:
+    """One option, given as a flag or as a variable; the rest of the configuration is in files."""
+
+    def __init__(self, world, burrow, tmp_path, free_port, option, by):
+        self.world, self.burrow, self.folder, self.free_port = world, burrow, tmp_path, free_port
+        self.option, self.by, self.count = option, by, 0
+        self.env = {}  # of the processes, besides
+
+    def given(self, value):
+        """value None: a switch that is on."""
+        if self.by == "variable":
+            name = "BURROW_PLUGINS" if self.option == "plugin" else "BURROW_" + self.option.upper().replace("-", "_")
+            return [], {name: "true" if value is None else value}
+        return [f"--{self.option}"] + ([] if value is None else [value]), {}
+
+    def file(self, settings):
+        self.count += 1
+        path = self.folder / f"burrow-{self.count}.yaml"
+        path.touch(0o600)
+        path.write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in settings.items() if v is not False))
+        return str(path)
+
+    def start(self, command, value=False, **settings):
+        """value False: without the option, to see that the effect is its own. settings: keys of the file, with
+        _ for -; False leaves one of these defaults out."""
+        base = {"drain_timeout": "0s"}
+        if command == "server":
+            base |= {"server_addr": "127.0.0.1:0", "jwt_hmac_secret": SECRET, "jwt_issuer": ISSUER,
+                     "jwt_audience": AUDIENCE}
+        settings = {k.replace("_", "-"): v for k, v in {**base, **settings}.items()}
+        flags, env = self.given(value) if value is not False else ([], {})
+        argv = [self.burrow.binary, command, "--config", self.file(settings), *flags]
+        process = Process(command, argv, env=clean_environment(**self.env, **env))
+        self.world.processes.append(process)
+        return process
+
+    def server(self, value=False, **settings):
+        server = self.start("server", value, **settings)
+        server.web = split_address(server.wait_event("listening", 20, role="main", transport="transport-ws")["addr"])
+        server.scheme = "wss" if "tls_cert" in settings else "ws"
+        server.transport = server.scheme
+        server.url = f"{server.scheme}://127.0.0.1:{server.web[1]}/ws"
+        return server
+
+    def client(self, server, value=False, wait=True, **settings):
+        """To a server of ours, with a target that echoes."""
+        base = {"client_id": "c", "server_url": server.url}
+        if "local_target" not in settings:
+            base["local_target"] = str(self.world.target(echo))
+        if "bearer_token_file" not in settings:
+            base["bearer_token"] = self.burrow.mint(settings.get("client_id", "c"))
+        client = self.start("client", value, **{**base, **settings})
+        if wait:
+            client.bridge = split_address(client.wait_event("service_ready", 20)["bridge"])
+        return client
+
+    def refused(self, command, value, **settings):
+        """The program does not start; what it says."""
+        process = self.start(command, value, **settings)
+        assert process.wait(20) == 2, process.log
+        return process.log
+
+
+def get(address, path, headers=None):
+    link = http.client.HTTPConnection(*address, timeout=10)
+    link.request("GET", path, headers=headers or {})
+    answer = link.getresponse()
+    result = answer.status, answer.read().decode()
+    link.close()
+    return result
+
+
+def ping(address):
+    with dial(address) as user:
+        user.sendall(b"x")
+        return read_exactly(user, 1) == b"x"
+
+
+def eventually(check, seconds=20):
+    """Until check() is true; the deadline is generous, for what it waits for is not announced."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+
+
+def both(option):
+    def register(function):
+        for command in ROWS:
+            ROWS[command][option] = lambda t, command=command: function(t, command)
+        return function
+    return register
