@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `burrow NAME …` by the plugin command-NAME: its options, its subcommand, a loop to work
- * on, and SIGINT and SIGTERM as its `interrupt`. */
+ * on, and SIGINT and SIGTERM as its `interrupt`. A subcommand that asks a server's auth plugins
+ * has the loop and the options of judges.c. */
 #include "cli/cli.h"
 
 #include "base/object.h"
+#include "cli/judges.h"
 #include "config/known.h"
 #include "config/text.h"
 
@@ -20,6 +22,7 @@
 struct runner {
     uint32_t magic;
     struct config *config;
+    struct judges *judges; /* or NULL, and then config counts */
     struct plugin *plugin;
     const struct burrow_plugin *descriptor;
     const struct burrow_command_ops *ops;
@@ -32,12 +35,18 @@ struct runner {
     struct error said; /* by the plugin, of its work */
 };
 
-static void command_finished(struct burrow_self *self, int32_t exit_code)
+static struct runner *runner_of(struct burrow_self *self)
 {
     struct instance *instance = instance_of(self);
     must(instance);
     struct runner *r = instance_owner(instance);
     must_be(r, RUNNER_MAGIC);
+    return r;
+}
+
+static void command_finished(struct burrow_self *self, int32_t exit_code)
+{
+    struct runner *r = runner_of(self);
     if (r->finished)
         return;
     r->finished = true;
@@ -46,9 +55,17 @@ static void command_finished(struct burrow_self *self, int32_t exit_code)
         loop_break(r->loop);
 }
 
+static int command_judge(struct burrow_self *self, const struct burrow_credential *credential,
+                         burrow_judged_fn *fn, void *arg)
+{
+    struct runner *r = runner_of(self);
+    return r->judges ? judges_ask(r->judges, credential, fn, arg) : BURROW_ENOSYS;
+}
+
 static const struct burrow_command_host command_host = {
     .size = sizeof(struct burrow_command_host),
     .finished = command_finished,
+    .judge = command_judge,
 };
 
 static void interrupted(struct runner *r, int signo)
@@ -89,6 +106,9 @@ static int print_help(const struct runner *r)
         printf("  burrow %s %s%s%s%s[--option value]...\n        %s\n", short_name(r), sub->name,
                *sub->name ? " " : "", sub->arguments ? sub->arguments : "",
                sub->arguments && *sub->arguments ? " " : "", sub->summary ? sub->summary : "");
+    if (r->ops->judging)
+        printf("%s takes all options of `burrow server` too; `burrow server --help` tells them.\n",
+               r->ops->judging);
     struct config_group groups[] = {
         cli_plugin_group(r->plugin),
         {"Common options", NULL, false, cli_basic_options, sizeof(struct cli_common)},
@@ -138,7 +158,9 @@ static int run(struct runner *r, const void *values, const struct burrow_subcomm
                const char *const *words, size_t n)
 {
     struct error err = {0};
-    r->loop = loop_create();
+    if (r->judges && judges_start(r->judges, &err) != 0)
+        return cli_fail_config(&err);
+    r->loop = r->judges ? judges_loop(r->judges) : loop_create();
     if (!r->loop) {
         error_set(&err, BURROW_ENOMEM, "the event loop: out of memory or descriptors");
         return cli_fail(&err);
@@ -180,37 +202,78 @@ static void finish(struct runner *r)
     loop_signal_destroy(r->signals[0]);
     loop_signal_destroy(r->signals[1]);
     instance_destroy(r->instance);
-    loop_destroy(r->loop);
+    if (r->judges)
+        judges_end(r->judges);
+    else
+        loop_destroy(r->loop);
     plugin_close(r->plugin);
     config_destroy(r->config);
     r->magic = 0;
 }
 
-static int parse_and_run(struct runner *r, const struct cli_args *args)
+/* The options of a command that stands alone. */
+static int parse(struct runner *r, void **ret_values, const char *const **ret_words, size_t *ret_n,
+                 struct error *err)
 {
     struct config_group groups[] = {
         {"common", NULL, false, cli_basic_options, sizeof(struct cli_common)},
         cli_plugin_group(r->plugin),
     };
     void *values[2];
-    const struct burrow_subcommand *sub = NULL;
     struct cli_others room;
-    struct error err = {0};
-    size_t n, skip = 0;
-    /* Before the options: a wrong subcommand is the cause of options that do not fit. */
-    const char *first = args->argc > 0 ? args->argv[0] : "";
-    if (first[0] != '-' && find_subcommand(r, &first, *first ? 1 : 0, &sub, &skip, &err) != 0)
-        return cli_fail(&err);
-    if (config_parse(r->config, groups, 2, cli_others(&room, NULL, 0, true), values, &err) != 0)
-        return cli_fail(&err);
+    if (config_parse(r->config, groups, 2, cli_others(&room, NULL, 0, true), values, err) != 0)
+        return err->code;
     config_wipe_sources(r->config);
     cli_log_init(&r->log, values[0]);
     cli_log_warnings(&r->log, r->config);
-    const char *const *words = config_arguments(r->config, &n);
+    *ret_values = values[1];
+    *ret_words = config_arguments(r->config, ret_n);
+    return 0;
+}
+
+static int parse_judging(struct runner *r, const struct cli_args *args, void **ret_values,
+                         const char *const **ret_words, size_t *ret_n, struct error *err)
+{
+    const struct config_group own = cli_plugin_group(r->plugin);
+    if (judges_open(args, &r->judges, err) != 0 ||
+        judges_parse(r->judges, &own, ret_values, ret_words, ret_n, err) != 0)
+        return err->code;
+    r->log = *judges_log(r->judges);
+    return 0;
+}
+
+static bool is_judging(const struct runner *r, const struct burrow_subcommand *sub)
+{
+    return sub && r->ops->judging && strcmp(sub->name, r->ops->judging) == 0;
+}
+
+static int parse_and_run(struct runner *r, const struct cli_args *args)
+{
+    const struct burrow_subcommand *sub = NULL;
+    struct error err = {0};
+    const char *const *words;
+    void *values;
+    size_t n, skip = 0;
+    /* Before the options: it says which there are, and a wrong subcommand is the cause of
+     * options that do not fit. */
+    const char *first = args->argc > 0 ? args->argv[0] : "";
+    if (first[0] != '-' && find_subcommand(r, &first, *first ? 1 : 0, &sub, &skip, &err) != 0)
+        return cli_fail(&err);
+    if (is_judging(r, sub)) {
+        if (parse_judging(r, args, &values, &words, &n, &err) != 0)
+            return cli_fail_config(&err);
+    } else if (parse(r, &values, &words, &n, &err) != 0) {
+        return cli_fail(&err);
+    }
     if (find_subcommand(r, words, n, &sub, &skip, &err) != 0 ||
         check_count(r, sub, n - skip, &err) != 0)
         return cli_fail(&err);
-    return run(r, values[1], sub, words + skip, n - skip);
+    if (is_judging(r, sub) && !r->judges) {
+        error_set(&err, BURROW_EINVAL, "%s %s: the subcommand comes before its options",
+                  short_name(r), sub->name);
+        return cli_fail(&err);
+    }
+    return run(r, values, sub, words + skip, n - skip);
 }
 
 /* No plugin of that name: it may be a slip of the pen. */

@@ -136,7 +136,7 @@ int runtime_choose(const struct config *config, const char *dir, const struct cl
     return 0;
 }
 
-static int open_plugins(struct runtime_state *s, struct error *err)
+int runtime_open_plugins(struct runtime_state *s, struct error *err)
 {
     const char *names[PLUGINS_MAX];
     size_t n;
@@ -193,7 +193,7 @@ int runtime_check(const struct runtime_state *s, struct error *err)
 /* Everything up to and with the checks. */
 static int load(struct runtime_state *s, struct error *err)
 {
-    if (open_plugins(s, err) != 0 || runtime_parse(s, err) != 0)
+    if (runtime_open_plugins(s, err) != 0 || runtime_parse(s, err) != 0)
         return err->code;
     config_wipe_sources(s->config);
     cli_log_init(&s->rt.log, s->common);
@@ -201,7 +201,7 @@ static int load(struct runtime_state *s, struct error *err)
     return runtime_check(s, err);
 }
 
-static int create_instances(struct runtime_state *s, struct error *err)
+int runtime_create(struct runtime_state *s, struct error *err)
 {
     s->rt.loop = loop_create();
     if (!s->rt.loop)
@@ -241,7 +241,7 @@ void runtime_stop(struct runtime *rt, uint64_t deadline_ms)
         loop_run(s->rt.loop);
 }
 
-static void finish(struct runtime_state *s)
+void runtime_finish(struct runtime_state *s)
 {
     if (s->started > 0)
         runtime_stop(&s->rt, STOP_MS);
@@ -261,8 +261,8 @@ static void finish(struct runtime_state *s)
     free(s);
 }
 
-static int begin(const struct cli_command *command, const struct cli_args *args,
-                 struct runtime_state **ret, struct error *err)
+int runtime_begin(const struct cli_command *command, const struct cli_args *args,
+                  struct runtime_state **ret, struct error *err)
 {
     struct config_sources sources = {args->argc, args->argv, args->envp, CLI_CONFIG_FILE};
     struct runtime_state *s = calloc(1, sizeof *s);
@@ -319,12 +319,11 @@ static int help(struct runtime_state *s)
     }
     help_groups(stdout, groups, n);
     printf("\nPlugins are in %s; `burrow plugins` lists them.\n", s->plugin_dir);
-    finish(s);
+    runtime_finish(s);
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
-/* A wrong configuration is exit 2, also when a plugin that reads a file calls it EIO. */
-static int fail_config(struct error *err)
+int cli_fail_config(struct error *err)
 {
     if (err->code != BURROW_ENOMEM)
         err->code = BURROW_EINVAL;
@@ -335,12 +334,12 @@ int cli_check_runtime(const struct cli_command *command, const struct cli_args *
 {
     struct runtime_state *s = NULL;
     struct error err = {0};
-    if (begin(command, args, &s, &err) != 0)
-        return fail_config(&err);
+    if (runtime_begin(command, args, &s, &err) != 0)
+        return cli_fail_config(&err);
     if (config_wants_help(s->config))
         return help(s);
-    int rc = load(s, &err) == 0 ? 0 : fail_config(&err);
-    finish(s);
+    int rc = load(s, &err) == 0 ? 0 : cli_fail_config(&err);
+    runtime_finish(s);
     if (rc == 0)
         printf("configuration OK\n");
     return rc == 0 && fflush(stdout) != 0 ? 1 : rc;
@@ -350,8 +349,8 @@ int cli_run_runtime(const struct cli_command *command, const struct cli_args *ar
 {
     struct runtime_state *s = NULL;
     struct error err = {0};
-    if (begin(command, args, &s, &err) != 0)
-        return fail_config(&err);
+    if (runtime_begin(command, args, &s, &err) != 0)
+        return cli_fail_config(&err);
     if (config_wants_help(s->config))
         return help(s);
     int rc;
@@ -359,12 +358,12 @@ int cli_run_runtime(const struct cli_command *command, const struct cli_args *ar
     if (config_sources_keep(&sources, &s->sources, &err) != 0)
         rc = cli_fail(&err);
     else if (load(s, &err) != 0)
-        rc = fail_config(&err);
-    else if (create_instances(s, &err) != 0)
+        rc = cli_fail_config(&err);
+    else if (runtime_create(s, &err) != 0)
         rc = cli_fail(&err);
     else
         rc = command->run(&s->rt);
-    finish(s);
+    runtime_finish(s);
     return rc;
 }
 
@@ -373,9 +372,9 @@ int cli_describe_runtime(const struct cli_command *command, const struct cli_arg
 {
     struct runtime_state *s = NULL;
     struct config_group groups[CLI_GROUPS_MAX];
-    if (begin(command, args, &s, err) != 0)
+    if (runtime_begin(command, args, &s, err) != 0)
         return err->code;
     fn(arg, groups, all_groups(s, groups));
-    finish(s);
+    runtime_finish(s);
     return 0;
 }

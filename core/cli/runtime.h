@@ -88,5 +88,7 @@ int runtime_reload(struct runtime *rt, runtime_apply_fn *apply, void *arg);
 
 /* Prints "burrow: TEXT" and returns the exit code: 2 for BURROW_EINVAL, else 1. */
 int cli_fail(const struct error *err);
+/* The same for a configuration: exit 2, also when a plugin that reads a file calls it EIO. */
+int cli_fail_config(struct error *err);
 
 #endif

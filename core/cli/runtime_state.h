@@ -28,6 +28,16 @@ struct runtime_state {
     char plugin_dir[CLI_PATH];
 };
 
+/* Reads the sources; nothing is opened yet. runtime_finish follows. */
+int runtime_begin(const struct cli_command *command, const struct cli_args *args,
+                  struct runtime_state **ret, struct error *err);
+/* Opens the plugins that runtime_choose names. */
+int runtime_open_plugins(struct runtime_state *s, struct error *err);
+/* Makes the loop, and an instance of each plugin that is open. */
+int runtime_create(struct runtime_state *s, struct error *err);
+/* Ends and frees all that there is of it by then. */
+void runtime_finish(struct runtime_state *s);
+
 /* The names of the plugins that the configuration asks for: those of its list, then, for each
  * kind that the list does not have, what follows from the other options. dir: of the plugins. */
 int runtime_choose(const struct config *config, const char *dir, const struct cli_command *command,

@@ -10,6 +10,7 @@
 #ifndef BURROW_COMMAND_H
 #define BURROW_COMMAND_H
 
+#include <burrow/auth.h>
 #include <burrow/plugin.h>
 
 #ifdef __cplusplus
@@ -25,10 +26,28 @@ struct burrow_subcommand {
     uint32_t min_args, max_args; /* positional arguments after the name */
 };
 
+/* What a server's auth plugins say of a credential. Borrowed for the call. */
+struct burrow_judgement {
+    uint32_t size;
+    uint32_t result;     /* BURROW_AUTH_ALLOW, _DENY or _UNAVAILABLE */
+    const char *code;    /* with DENY: as peers are told, "token_expired"; else "" */
+    const char *plugin;  /* who decided; "": none of them did */
+    const char *reason;  /* as the server logs it, or "" */
+    const char *subject; /* with ALLOW: the client id that may register; NULL: any */
+    int64_t expires_ms;  /* with ALLOW: Unix time in ms when the right ends; 0: never */
+    const char *grants;  /* with ALLOW: in one line for people; "": no limits */
+};
+typedef void burrow_judged_fn(void *arg, const struct burrow_judgement *);
+
 struct burrow_command_host {
     uint32_t size;
     /* Ends the command: 0 success, 1 run time failure, 2 usage or configuration. */
     void (*finished)(struct burrow_self *, int32_t exit_code);
+    /* In the subcommand ops->judging only: asks the auth plugins as a server would that has the
+     * same options. fn is called once, on a later turn, unless the command ends before; one
+     * question at a time (BURROW_EAGAIN). BURROW_ENOSYS: in another subcommand. */
+    int (*judge)(struct burrow_self *, const struct burrow_credential *, burrow_judged_fn *fn,
+                 void *arg);
 };
 
 struct burrow_command_ops {
@@ -40,6 +59,10 @@ struct burrow_command_ops {
     /* args: the positional arguments after the subcommand, count as its table allows. */
     void (*run)(void *self, const char *subcommand, const char *const *args, size_t arg_count);
     void (*interrupt)(void *self); /* optional; default: exit code 130 or 143 */
+    /* Optional: the name of the subcommand that asks auth plugins. It takes all options of `burrow
+     * server` besides the command's own, by flag, variable and config file, and the host starts
+     * the auth plugins that a server would have with them, and no other, before run. */
+    const char *judging;
 };
 
 #ifdef __cplusplus

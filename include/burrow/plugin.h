@@ -20,6 +20,7 @@
  *   v0, minor 0: first version. While the symbol is burrow_plugin_v0, anything may change.
  *   v0, minor 1: host: watch_files, unwatch_files. auth: host check_grants, credential method
  *     CERTIFICATE, code with ABSTAIN. transport: burrow_dial.fd instead of reserved, flag TOKEN.
+ *   v0, minor 2: command: host judge, ops judging.
  */
 #ifndef BURROW_PLUGIN_H
 #define BURROW_PLUGIN_H
@@ -33,7 +34,7 @@ extern "C" {
 #endif
 
 #define BURROW_PLUGIN_MAGIC 0x30575242u /* "BRW0" in memory order */
-#define BURROW_ABI_MINOR 1u
+#define BURROW_ABI_MINOR 2u
 #define BURROW_PLUGIN_SYMBOL "burrow_plugin_v0"
 
 /*

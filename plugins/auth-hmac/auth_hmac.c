@@ -131,33 +131,43 @@ static int on_files(void *arg)
     return r;
 }
 
-static int watch(struct auth_hmac *a, const struct auth_hmac_config *config)
+static int watch(struct auth_hmac *a, const struct auth_hmac_config *config,
+                 struct burrow_files **ret)
 {
     const char *const paths[] = {config->secrets.file, config->secrets.previous_file};
-    return file_watch(a->host, paths, 2, on_files, a, &a->files);
+    return file_watch(a->host, paths, 2, on_files, a, ret);
 }
 
+/* Read once more, as what has changed since create is no change to who watches from now on. */
 static int start(void *self)
 {
     struct auth_hmac *a = from_self(self);
-    warn(a);
-    return watch(a, a->now.config);
+    int r = watch(a, a->now.config, &a->files);
+    if (r == BURROW_OK)
+        r = on_files(a);
+    if (r < 0)
+        file_unwatch(a->host, &a->files);
+    return r;
 }
 
-/* Nothing is taken over before all that can fail has been done. */
+/* Nothing is taken over before all that can fail has been done. What is watched before it is read
+ * cannot change unnoticed. */
 static int reload(void *self, const void *config)
 {
     struct auth_hmac *a = from_self(self);
+    struct burrow_files *files = NULL;
     struct settings fresh;
-    int r = read_settings(a->host, config, &fresh);
-    if (r < 0)
-        return r;
-    r = watch(a, config);
+    int r = watch(a, config, &files);
     if (r == BURROW_OK)
-        take_over(a, &fresh);
-    else
-        jwt_secrets_finish(&fresh.secrets);
-    return r;
+        r = read_settings(a->host, config, &fresh);
+    if (r < 0) {
+        file_unwatch(a->host, &files);
+        return r;
+    }
+    file_unwatch(a->host, &a->files);
+    a->files = files;
+    take_over(a, &fresh);
+    return BURROW_OK;
 }
 
 static void stop(void *self)

@@ -286,11 +286,11 @@ int source_start(struct source *s)
         fetch(s);
         return BURROW_OK;
     }
-    load_file(s);
-    if (!BURROW_HAS(s->host, watch_files))
-        return BURROW_OK; /* an older host: the file is read once */
-    s->files = s->host->watch_files(s->host->self, &s->place.path, 1, on_file, s);
-    return s->files ? BURROW_OK : burrow_error(s->host, BURROW_ENOMEM, "out of memory");
+    /* Watched before it is read: no change goes unnoticed. */
+    int r = file_watch(s->host, &s->place.path, 1, on_file, s, &s->files);
+    if (r == BURROW_OK)
+        load_file(s);
+    return r;
 }
 
 void source_replace(struct source *s, const struct jwks_place *place)
@@ -307,12 +307,10 @@ void source_stop(struct source *s)
     http_cancel(s->request);
     http_client_destroy(s->client);
     s->host->cancel(s->next);
-    if (s->files)
-        s->host->unwatch_files(s->files);
+    file_unwatch(s->host, &s->files);
     s->request = NULL;
     s->client = NULL;
     s->next = NULL;
-    s->files = NULL;
 }
 
 void source_destroy(struct source *s)

@@ -107,32 +107,42 @@ static int on_file(void *arg)
     return r;
 }
 
-static int watch(struct auth_pem *a, const struct auth_pem_config *config)
+static int watch(struct auth_pem *a, const struct auth_pem_config *config,
+                 struct burrow_files **ret)
 {
-    return file_watch(a->host, &config->file, 1, on_file, a, &a->files);
+    return file_watch(a->host, &config->file, 1, on_file, a, ret);
 }
 
+/* Read once more, as what has changed since create is no change to who watches from now on. */
 static int start(void *self)
 {
     struct auth_pem *a = from_self(self);
-    jwt_rules_warn(a->host, &a->now.rules);
-    return watch(a, a->now.config);
+    int r = watch(a, a->now.config, &a->files);
+    if (r == BURROW_OK)
+        r = on_file(a);
+    if (r < 0)
+        file_unwatch(a->host, &a->files);
+    return r;
 }
 
-/* Nothing is taken over before all that can fail has been done. */
+/* Nothing is taken over before all that can fail has been done. What is watched before it is read
+ * cannot change unnoticed. */
 static int reload(void *self, const void *config)
 {
     struct auth_pem *a = from_self(self);
+    struct burrow_files *files = NULL;
     struct settings fresh;
-    int r = read_settings(a->host, config, &fresh);
-    if (r < 0)
-        return r;
-    r = watch(a, config);
+    int r = watch(a, config, &files);
     if (r == BURROW_OK)
-        take_over(a, &fresh);
-    else
-        jwt_keys_finish(&fresh.keys);
-    return r;
+        r = read_settings(a->host, config, &fresh);
+    if (r < 0) {
+        file_unwatch(a->host, &files);
+        return r;
+    }
+    file_unwatch(a->host, &a->files);
+    a->files = files;
+    take_over(a, &fresh);
+    return BURROW_OK;
 }
 
 static void stop(void *self)

@@ -83,11 +83,34 @@ static void say_count(const struct auth_static *a)
                    "static_tokens", fields, 2);
 }
 
-static int on_change(void *arg);
-
-static int watch(struct auth_static *a, const struct config *config)
+/* Takes what the file says now; on failure all stays as it was. */
+static int take(struct auth_static *a, const struct config *config)
 {
-    return file_watch(a->host, &config->file, 1, on_change, a, &a->watch);
+    struct token_list list;
+    int r = read_list(a->host, config, &list);
+    if (r < 0)
+        return r;
+    r = check_grants(a, config, &list);
+    if (r < 0) {
+        token_list_free(&list);
+        return r;
+    }
+    token_list_free(&a->list);
+    a->list = list;
+    a->config = config;
+    say_count(a);
+    return BURROW_OK;
+}
+
+static int on_change(void *arg)
+{
+    struct auth_static *a = from_self(arg);
+    return take(a, a->config);
+}
+
+static int watch(struct auth_static *a, const struct config *config, struct burrow_files **ret)
+{
+    return file_watch(a->host, &config->file, 1, on_change, a, ret);
 }
 
 /* ---- life -------------------------------------------------------------------------------- */
@@ -118,42 +141,33 @@ static int create(const struct burrow_host *host, const void *config, void **ret
     return BURROW_OK;
 }
 
+/* Read once more, as what has changed since create is no change to who watches from now on. */
 static int start(void *self)
 {
     struct auth_static *a = from_self(self);
-    int r = check_grants(a, a->config, &a->list);
+    int r = watch(a, a->config, &a->watch);
+    if (r == BURROW_OK)
+        r = take(a, a->config);
     if (r < 0)
-        return r;
-    say_count(a);
-    return watch(a, a->config);
+        file_unwatch(a->host, &a->watch);
+    return r;
 }
 
-/* Takes what the file says now; on failure all stays as it was. */
-static int reload(void *self, const void *arg)
+/* What is watched before it is read cannot change unnoticed. */
+static int reload(void *self, const void *config)
 {
     struct auth_static *a = from_self(self);
-    const struct config *config = (const struct config *)arg;
-    struct token_list list;
-    int r = read_list(a->host, config, &list);
-    if (r < 0)
-        return r;
-    r = check_grants(a, config, &list);
-    if (r == BURROW_OK && config != a->config)
-        r = watch(a, config);
+    struct burrow_files *files = NULL;
+    int r = watch(a, (const struct config *)config, &files);
+    if (r == BURROW_OK)
+        r = take(a, (const struct config *)config);
     if (r < 0) {
-        token_list_free(&list);
+        file_unwatch(a->host, &files);
         return r;
     }
-    token_list_free(&a->list);
-    a->list = list;
-    a->config = config;
-    say_count(a);
+    file_unwatch(a->host, &a->watch);
+    a->watch = files;
     return BURROW_OK;
-}
-
-static int on_change(void *arg)
-{
-    return reload(arg, from_self(arg)->config);
 }
 
 static void stop(void *self)

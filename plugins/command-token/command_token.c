@@ -2,7 +2,7 @@
 /*
  * command-token: `burrow token mint`, `inspect` and `verify`, with the option names of the
  * server's auth plugins. This file has the options and finds the token to look at; each
- * subcommand has a file of its own.
+ * subcommand has a file of its own. verify asks these plugins themselves, by the host.
  */
 #include "token.h"
 
@@ -20,27 +20,20 @@ static const struct burrow_option options[] = {
     BURROW_OPTION_STRING(CONFIG, sub, "sub", NULL, "ID", 0, NULL,
                          "mint: the client id that the token is for"),
     BURROW_OPTION_STRING(CONFIG, jwt.alg, "jwt-alg", NULL, "ALG", 0, JWT_ALL_ALGS,
-                         "the signature algorithm (default: HS256 with a secret; mint: what goes "
-                         "with the key, verify: RS256)"),
+                         "the signature algorithm (default: HS256 with a secret, else what goes "
+                         "with the key)"),
     JWT_SECRET_ROWS(CONFIG, "shared secret of HS256, HS384 and HS512",
                     "allow a secret shorter than the algorithm's hash"),
-    JWT_PREVIOUS_SECRET_ROWS(CONFIG),
     BURROW_OPTION_PATH(CONFIG, private_key_file, "private-key-file", NULL, "FILE", 0,
                        "mint: the private key that signs, PEM or JWK"),
     BURROW_OPTION_STRING(CONFIG, kid, "kid", NULL, "ID", 0, NULL,
                          "mint: the key's id in the header (default: that of the JWK)"),
-    BURROW_OPTION_PATH(CONFIG, public_key_file, "jwt-public-key-file", NULL, "FILE", 0,
-                       "verify: PEM file with the public keys or certificates"),
-    BURROW_OPTION_STRING(CONFIG, jwks_url, "jwks-url", NULL, "URL", 0, NULL,
-                         "verify: a JWKS document, file:PATH"),
     BURROW_OPTION_STRING(CONFIG, jwt.issuer, "jwt-issuer", NULL, "ISSUER", 0, NULL,
                          "the claim iss"),
     BURROW_OPTION_STRING(CONFIG, jwt.audience, "jwt-audience", NULL, "AUDIENCE", 0, NULL,
                          "the claim aud"),
     BURROW_OPTION_STRING(CONFIG, jwt.grants, "jwt-grants-claim", JWT_GRANTS_CLAIM, "NAME", 0, NULL,
                          "the claim that says what the client may do"),
-    BURROW_OPTION_BOOL(CONFIG, jwt.allow_no_exp, "jwt-allow-no-exp", NULL, 0,
-                       "verify: accept a token without exp"),
     BURROW_OPTION_STRING(CONFIG, granted, "grants", NULL, "JSON", 0, NULL,
                          "mint: what the client may do, a JSON object"),
     BURROW_OPTION_DURATION(CONFIG, expires_in_ms, "expires-in", "1h", 0, 1000, TEN_YEARS_MS,
@@ -131,32 +124,41 @@ static int read_token(const struct burrow_host *host, const char *argument,
     return BURROW_OK;
 }
 
-/* The exit code: 0, 1 for a token that is not accepted or a failure, 2 for bad options. */
-static int32_t work(const struct command_token *t, const char *subcommand, const char *argument)
+/* 0, 1 for a token that is not accepted or a failure, 2 for bad options. */
+static void finish(const struct command_token *t, int r, bool good)
 {
-    char token[JWT_MAX_TOKEN + 2];
-    bool accepted = true;
-    unsigned problems = 0;
-    int r;
-    if (strcmp(subcommand, "mint") == 0) {
-        r = token_mint(t->host, t->config);
-    } else {
-        r = read_token(t->host, argument, token);
-        if (r == BURROW_OK)
-            r = strcmp(subcommand, "inspect") == 0
-                    ? token_inspect(t->host, token, &problems)
-                    : token_verify(t->host, t->config, token, &accepted);
-        explicit_bzero(token, sizeof token);
-    }
+    int32_t code = good ? 0 : 1;
     if (r < 0)
-        return r == BURROW_EINVAL ? 2 : 1;
-    return accepted && problems == 0 ? 0 : 1;
+        code = r == BURROW_EINVAL ? 2 : 1;
+    t->command->finished(t->host->self, code);
+}
+
+static void on_judged(void *arg, const struct burrow_judgement *judgement)
+{
+    const struct command_token *t = from_self(arg);
+    bool accepted = false;
+    int r = token_show_judgement(t->host, judgement, &accepted);
+    finish(t, r, accepted);
 }
 
 static void run(void *self, const char *subcommand, const char *const *args, size_t arg_count)
 {
     struct command_token *t = from_self(self);
-    t->command->finished(t->host->self, work(t, subcommand, arg_count > 0 ? args[0] : NULL));
+    char token[JWT_MAX_TOKEN + 2];
+    unsigned problems = 0;
+    if (strcmp(subcommand, "mint") == 0) {
+        finish(t, token_mint(t->host, t->config), true);
+        return;
+    }
+    int r = read_token(t->host, arg_count > 0 ? args[0] : NULL, token);
+    bool judging = r == BURROW_OK && strcmp(subcommand, "verify") == 0;
+    if (judging)
+        r = token_verify(t->host, t->command, token, on_judged, t);
+    else if (r == BURROW_OK)
+        r = token_inspect(t->host, token, &problems);
+    explicit_bzero(token, sizeof token);
+    if (!judging || r < 0)
+        finish(t, r, problems == 0);
 }
 
 static const struct burrow_subcommand subcommands[] = {
@@ -171,6 +173,7 @@ static const struct burrow_command_ops ops = {
     .subcommands = subcommands,
     .bind = bind_host,
     .run = run,
+    .judging = "verify",
 };
 
 BURROW_PLUGIN = {

@@ -7,8 +7,10 @@
 #include "jwt/key.h"
 #include "jwt/secret.h"
 
+#include <burrow/command.h>
+
+/* All of it is of mint; verify has the options of a server. */
 struct token_config {
-    /* mint */
     const char *sub;
     int64_t expires_in_ms;
     const char *not_before;
@@ -16,12 +18,8 @@ struct token_config {
     struct burrow_list claims;
     const char *private_key_file;
     const char *kid;
-    /* mint and verify */
     struct jwt_secret_options secrets;
     struct jwt_options jwt;
-    /* verify */
-    const char *public_key_file;
-    const char *jwks_url;
 };
 
 /* Each returns BURROW_OK or a negative code that it has explained by host->verror. */
@@ -33,9 +31,12 @@ int token_mint(const struct burrow_host *host, const struct token_config *config
  * like, whatever its key. */
 int token_inspect(const struct burrow_host *host, const char *token, unsigned *ret_problems);
 
-/* Asks the gate as a server with these options would. *ret_accepted is its answer. */
-int token_verify(const struct burrow_host *host, const struct token_config *config,
-                 const char *token, bool *ret_accepted);
+/* Asks the auth plugins that a server with these options would have; fn answers later. */
+int token_verify(const struct burrow_host *host, const struct burrow_command_host *command,
+                 const char *token, burrow_judged_fn *fn, void *arg);
+/* Prints what they say. *ret_accepted: whether they let the token in. */
+int token_show_judgement(const struct burrow_host *host, const struct burrow_judgement *judgement,
+                         bool *ret_accepted);
 
 /* The claims as compact JSON, which the caller frees; *ret_valid_s is when the token begins
  * to be valid (now_s or later). */

@@ -29,8 +29,9 @@ void file_free(struct file_bytes *bytes);
 
 /*
  * Has the host watch the files in place of those of *watch (which may be NULL), see its
- * watch_files. An older host watches nothing: what the files say counts from a restart or reload.
- * BURROW_ENOMEM, explained by host->verror: *watch is as it was.
+ * watch_files. Watch first and read then, so that no change goes unnoticed. An older host watches
+ * nothing: what the files say counts from a restart or reload. BURROW_ENOMEM, explained by
+ * host->verror: *watch is as it was.
  */
 int file_watch(const struct burrow_host *host, const char *const *paths, uint32_t n,
                burrow_files_fn *fn, void *arg, struct burrow_files **watch);

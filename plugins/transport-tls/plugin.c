@@ -107,10 +107,23 @@ static int watch(struct transport *transport, const struct config *config)
     return BURROW_OK;
 }
 
+static void unwatch(struct transport *transport)
+{
+    if (transport->files != NULL)
+        transport->host->unwatch_files(transport->files);
+    transport->files = NULL;
+}
+
 static int start(void *self)
 {
     struct transport *transport = transport_of(self);
-    return watch(transport, transport->config);
+    int r = watch(transport, transport->config);
+    /* Once more: what has changed since create is no change to who watches from now on. */
+    if (r == BURROW_OK)
+        r = configure(transport, transport->config);
+    if (r < 0)
+        unwatch(transport);
+    return r;
 }
 
 static int reload(void *self, const void *arg)
@@ -136,9 +149,7 @@ static void stop(void *self)
 {
     struct transport *transport = transport_of(self);
     transport->stopping = true;
-    if (transport->files != NULL)
-        transport->host->unwatch_files(transport->files);
-    transport->files = NULL;
+    unwatch(transport);
     for (struct conn *conn = transport->conns; conn != NULL; conn = conn->next)
         if (conn->stage < STAGE_FAREWELL)
             conn_close(conn, BURROW_CLOSE_GOING_AWAY, "stopping");

@@ -186,9 +186,11 @@ int ws_tls_create(struct ws_instance *self); /* self->serve_tls, if there is a c
  */
 int ws_tls_fill(struct ws_instance *self, SSL_CTX *ctx);
 int ws_tls_dial(struct ws_instance *self); /* self->dial_tls is there, or negative */
-int ws_tls_watch(struct ws_instance *self, const struct tls_options *tls);
+/* Watches the files, and reads them once more: they may have changed since create. */
+int ws_tls_start(struct ws_instance *self);
 /* On failure the contexts are what they were. */
 int ws_tls_reload(struct ws_instance *self, const struct tls_options *tls);
+void ws_tls_unwatch(struct ws_instance *self);
 void ws_tls_finish(struct ws_instance *self);
 
 /* ws_client.c */

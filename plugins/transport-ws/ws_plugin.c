@@ -261,7 +261,7 @@ static int plugin_start(void *arg)
     self->wake = self->host->watch(self->host->self, self->wake_fd, BURROW_READ, on_wake, self);
     if (self->wake == NULL)
         return burrow_error(self->host, BURROW_ENOMEM, "out of memory");
-    return ws_tls_watch(self, &self->config.tls);
+    return ws_tls_start(self);
 }
 
 /* Path and origins need a restart: the host passes them as they were. */
@@ -282,9 +282,7 @@ static void plugin_stop(void *arg)
 {
     struct ws_instance *self = (struct ws_instance *)arg;
     self->stopping = 1;
-    if (self->files != NULL)
-        self->host->unwatch_files(self->files);
-    self->files = NULL;
+    ws_tls_unwatch(self);
     for (struct ws_conn *conn = self->conns; conn != NULL; conn = conn->next)
         ws_doom(conn, BURROW_CLOSE_GOING_AWAY, "stopping");
     if (self->wake != NULL)

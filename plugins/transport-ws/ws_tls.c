@@ -102,7 +102,7 @@ static int on_files(void *arg)
     return refresh(self, &self->config.tls);
 }
 
-int ws_tls_watch(struct ws_instance *self, const struct tls_options *tls)
+static int watch(struct ws_instance *self, const struct tls_options *tls)
 {
     const struct burrow_host *host = self->host;
     const char *const paths[] = {tls->cert, tls->key, tls->ca, tls->client_ca};
@@ -116,17 +116,35 @@ int ws_tls_watch(struct ws_instance *self, const struct tls_options *tls)
     return BURROW_OK;
 }
 
+void ws_tls_unwatch(struct ws_instance *self)
+{
+    if (self->files != NULL)
+        self->host->unwatch_files(self->files);
+    self->files = NULL;
+}
+
+int ws_tls_start(struct ws_instance *self)
+{
+    const struct tls_options *tls = &self->config.tls;
+    int r = watch(self, tls);
+    if (r < 0 || (tls->cert == NULL && tls->ca == NULL && tls->client_ca == NULL))
+        return r;
+    /* Once more: what has changed since create is no change to who watches from now on. */
+    r = refresh(self, tls);
+    if (r < 0)
+        ws_tls_unwatch(self);
+    return r;
+}
+
 int ws_tls_reload(struct ws_instance *self, const struct tls_options *tls)
 {
-    int r = ws_tls_watch(self, tls);
+    int r = watch(self, tls);
     return r < 0 ? r : refresh(self, tls);
 }
 
 void ws_tls_finish(struct ws_instance *self)
 {
-    if (self->files != NULL)
-        self->host->unwatch_files(self->files);
-    self->files = NULL;
+    ws_tls_unwatch(self);
     SSL_CTX_free(self->serve_tls);
     SSL_CTX_free(self->dial_tls);
     self->serve_tls = self->dial_tls = NULL;

@@ -341,6 +341,28 @@ static void a_changed_file_is_read_again_and_a_broken_one_changes_nothing(void *
     loaded_end(l, self);
 }
 
+static void a_file_that_changes_between_create_and_start_counts(void **state)
+{
+    struct loaded *l = *state;
+    char path[] = "/tmp/burrow-hmac-XXXXXX";
+    close(mkstemp(path));
+    write_secret(path, OLD);
+    loaded_set_string(l, "jwt-hmac-secret-file", path);
+    void *self = NULL;
+    assert_int_equal(l->plugin->create(&l->host.table, l->config, &self), BURROW_OK);
+    ((const struct burrow_auth_ops *)l->plugin->ops)->bind(self, &auth_host);
+    write_secret(path, SECRET);
+    assert_int_equal(l->plugin->start(self), BURROW_OK);
+    char *old = mint("HS256", OLD, "client-a", 3600),
+         *new = mint("HS256", SECRET, "client-a", 3600);
+    assert_int_equal(ask(l, self, old).result, BURROW_AUTH_ABSTAIN);
+    assert_int_equal(ask(l, self, new).result, BURROW_AUTH_ALLOW);
+    unlink(path);
+    free(old);
+    free(new);
+    loaded_end(l, self);
+}
+
 static void a_reload_takes_new_options_or_changes_nothing(void **state)
 {
     struct loaded *l = *state;
@@ -452,6 +474,7 @@ int main(void)
         WITH_PLUGIN(the_previous_secret_verifies_too_and_is_counted),
         WITH_PLUGIN(a_weak_previous_secret_is_refused),
         WITH_PLUGIN(a_changed_file_is_read_again_and_a_broken_one_changes_nothing),
+        WITH_PLUGIN(a_file_that_changes_between_create_and_start_counts),
         WITH_PLUGIN(a_reload_takes_new_options_or_changes_nothing),
         WITH_PLUGIN(a_failed_reload_leaves_the_old_configuration_though_its_file_is_gone),
         WITH_PLUGIN(grants_go_to_the_host_as_they_are),

@@ -190,6 +190,25 @@ static void a_changed_file_is_read_again_and_a_broken_one_changes_nothing(void *
     jwt_key_finish(&new);
 }
 
+static void a_file_that_changes_between_create_and_start_counts(void **state)
+{
+    struct rig *rig = *state;
+    struct jwt_key old = make_key(jwt_alg_find("ES256")), new = make_key(jwt_alg_find("ES256"));
+    write_keys(rig, &old, 1);
+    loaded_set_string(&rig->plugin, "jwt-alg", "ES256");
+    const struct burrow_plugin *plugin = rig->plugin.plugin;
+    void *self = NULL;
+    assert_int_equal(plugin->create(&rig->plugin.host.table, rig->plugin.config, &self), BURROW_OK);
+    ((const struct burrow_auth_ops *)plugin->ops)->bind(self, &auth_host);
+    write_keys(rig, &new, 1);
+    assert_int_equal(plugin->start(self), BURROW_OK);
+    assert_int_equal(ask(rig, self, "ES256", &old, 60).result, BURROW_AUTH_ABSTAIN);
+    assert_int_equal(ask(rig, self, "ES256", &new, 60).result, BURROW_AUTH_ALLOW);
+    loaded_end(&rig->plugin, self);
+    jwt_key_finish(&old);
+    jwt_key_finish(&new);
+}
+
 static void a_reload_takes_new_options_or_changes_nothing(void **state)
 {
     struct rig *rig = *state;
@@ -222,6 +241,7 @@ int main(void)
         WITH_RIG(each_key_of_the_file_lets_in_and_no_other),
         WITH_RIG(what_is_wrong_with_options_and_file_is_told),
         WITH_RIG(a_changed_file_is_read_again_and_a_broken_one_changes_nothing),
+        WITH_RIG(a_file_that_changes_between_create_and_start_counts),
         WITH_RIG(a_reload_takes_new_options_or_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
