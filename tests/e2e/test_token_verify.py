@@ -102,7 +102,7 @@ def test_a_list_of_tokens_is_read_and_a_chain_is_asked_in_its_order(burrow, tmp_
 
 
 def test_a_token_is_no_certificate(burrow):
-    code, said, _ = verify(burrow, TOKEN, "--plugin", "auth-mtls")
+    code, said, _ = verify(burrow, TOKEN, "--plugin", "auth-mtls", "--tls-client-ca", burrow.certificate[0])
     assert code == 1 and said.startswith("refused: code=")
 
 
