@@ -17,6 +17,7 @@
 #include <burrow/transport.h>
 
 #define REAL_LIMIT_MS 8000 /* for anything that is waited for */
+#define CHECK_SECONDS 90   /* alarm() ends a check, or one round of a check of many */
 
 /* What the command line says. */
 struct subject {

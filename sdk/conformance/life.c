@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LIVES 12
 #define ALLOCATIONS_MAX 200000u
@@ -270,6 +271,7 @@ static void failed_allocations(struct subject *s)
         step = (unsigned)atoi(text);
     for (unsigned k = 1; k < ALLOCATIONS_MAX; k += step) {
         fprintf(stderr, "k = %u of about %u\n", k, n);
+        alarm(CHECK_SECONDS);
         if (poor_life(s, k) < k)
             return;
     }

@@ -17,7 +17,6 @@
 
 #define SKIPPED 77
 #define LEAKED 76
-#define CHECK_SECONDS 180
 #define SAID_MAX 8192
 
 static const char usage[] =
