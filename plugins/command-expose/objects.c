@@ -92,11 +92,11 @@ static json_t *secret(const struct exposure *x)
 static json_t *role(const struct exposure *x)
 {
     return object(x, OBJECT_ROLE,
-                  json_pack("{s:[{s:[s], s:[s], s:[s,s,s,s,s]}, {s:[s], s:[s], s:[s,s]},"
+                  json_pack("{s:[{s:[s], s:[s], s:[s,s,s,s,s]}, {s:[s], s:[s], s:[s]},"
                             " {s:[s], s:[s], s:[s]}]}",
                             "rules", "apiGroups", "", "resources", "services", "verbs", "get",
                             "list", "create", "update", "delete", "apiGroups", "", "resources",
-                            "pods", "verbs", "get", "list", "apiGroups", "apps", "resources",
+                            "pods", "verbs", "get", "apiGroups", "apps", "resources",
                             "replicasets", "verbs", "get"));
 }
 

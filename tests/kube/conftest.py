@@ -3,6 +3,7 @@
 etcd, API server, controllers, scheduler, kubelet, proxy, DNS, containerd), with the real image.
 
     make kube-test     builds Kubernetes once (Go), the image, and runs everything here; needs root
+    KUBE_KEEP=1        leaves the node running, and takes one that runs: for work on these tests
 
 Clients run on the node's network, as a host that can reach the API and the Services; pods are busybox.
 Without root or Go they are skipped, which with CI=true is a failure."""
@@ -27,9 +28,11 @@ CLUSTER = os.path.join(HERE, "cluster")
 BUILD = os.path.join(ROOT, "build", "kube")
 IMAGE = "localhost/burrow:" + re.search(r"^project\(burrow VERSION ([\d.]+)",
                                         open(os.path.join(ROOT, "CMakeLists.txt"), encoding="utf-8").read(), re.M)[1]
-RUN = os.path.join(os.environ.get("KUBE_DIR", "/var/tmp/burrow-kube"), "run")
+KUBE_DIR = os.environ.get("KUBE_DIR", "/var/tmp/burrow-kube")
+RUN = os.path.join(KUBE_DIR, "run")
 SECRET = "a secret of the tests in Kubernetes, long enough"
 LONG = os.environ.get("BURROW_LONG") == "1"
+KEEP = os.environ.get("KUBE_KEEP") == "1"
 
 
 def run(*argv, **options):
@@ -47,13 +50,23 @@ def wait_until(what, condition, seconds=30):
         result = condition()
         if result:
             return result
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
         time.sleep(0.2)  # a poll of the API: there is no event to wait for
 
 
 class Cluster:
     def kubectl(self, *args, **options):
         return run(CLUSTER, "kubectl", *args, **options)
+
+    def start_probe(self):
+        """A pod of another namespace than the tests', whose busybox they use as a pod that knows nothing."""
+        if not self.get("pods", "-n", "default", "-l", "run=probe")["items"]:
+            self.kubectl("-n", "default", "run", "probe", "--image=localhost/busybox:1", "--image-pull-policy=Never")
+        self.kubectl("-n", "default", "wait", "--for=condition=Ready", "pod/probe", "--timeout=60s")
+
+    def in_pod(self, *command):
+        """What busybox prints in that pod; a command that fails is told with what it said."""
+        return self.kubectl("-n", "default", "exec", "probe", "--", "/bin/busybox", *command)
 
     def get(self, *args):
         return json.loads(self.kubectl("get", *args, "-o", "json"))
@@ -78,13 +91,17 @@ def cluster():
     run("cmake", "--install", os.path.join(BUILD, "burrow"), env={**os.environ, "DESTDIR": install})
     image = os.path.join(BUILD, "burrow.tar")
     run(os.path.join(ROOT, "packaging", "container", "build.sh"), install, image)
-    started = subprocess.run([CLUSTER, "up"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    assert started.returncode == 0, started.stderr
+    if not (KEEP and os.path.exists(os.path.join(RUN, "kubelet.pid"))):
+        started = subprocess.run([CLUSTER, "up"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+        assert started.returncode == 0, started.stderr
     try:
         run(CLUSTER, "load", image)
-        yield Cluster()
+        node = Cluster()
+        node.start_probe()
+        yield node
     finally:
-        subprocess.run([CLUSTER, "down"], check=False)
+        if not KEEP:
+            subprocess.run([CLUSTER, "down"], check=False)
 
 
 class Namespace:
@@ -148,15 +165,27 @@ class Namespace:
         return [p for p in self.get("pods", "-l", "app=burrow-server")["items"]
                 if "deletionTimestamp" not in p["metadata"]]
 
-    def in_pod(self, *command, seconds=60):
-        """What busybox prints, in a pod of another namespace."""
-        name = f"probe-{time.monotonic_ns()}"
-        return self.cluster.kubectl("-n", "default", "run", name, "--rm", "-i", "--quiet", "--restart=Never",
-                                    "--image=localhost/busybox:1", "--image-pull-policy=Never",
-                                    f"--pod-running-timeout={seconds}s", "--", "/bin/busybox", *command)
+    def in_pod(self, *command):
+        return self.cluster.in_pod(*command)
+
+    def fetch(self, client_id, path="small", seconds=10):
+        """What a pod gets of the client's web server by the name of its Service. DNS and the node's rules
+        follow a new Service by and by; what they say until then is not the tunnel's."""
+        service = self.service(client_id)
+        url = f"http://{service['metadata']['name']}.{self.name}.svc:{service['spec']['ports'][0]['port']}/{path}"
+
+        def got():
+            try:
+                return self.in_pod("wget", "-q", "-O", "-", url)
+            except AssertionError as error:
+                said.append(str(error))
+                return None
+
+        said = []
+        return wait_until(lambda: f"{url} from a pod: {said[-1:]}", got, seconds)
 
     def logs(self):
-        return self.kubectl("logs", "-l", "app=burrow-server", "--tail=-1", "--prefix")
+        return self.kubectl("logs", "-l", "app=burrow-server", "--tail=-1", "--prefix") if self.pods() else ""
 
     def end(self):
         for process in self.processes:
@@ -168,11 +197,13 @@ class Namespace:
 @pytest.fixture
 def namespace(cluster, request):
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[5:50].strip("-")
-    namespace = Namespace(cluster, name)
-    yield namespace
-    if request.node.stash.get(FAILED, False):
-        print(namespace.logs())
-    namespace.end()
+    namespace = Namespace(cluster, f"{name}-{time.time_ns() // 10**6 % 10**6}")
+    try:
+        yield namespace
+        if request.node.stash.get(FAILED, False):
+            print(namespace.logs())
+    finally:
+        namespace.end()
 
 
 FAILED = pytest.StashKey()
