@@ -96,8 +96,8 @@ static json_t *role(const struct exposure *x)
                             " {s:[s], s:[s], s:[s]}]}",
                             "rules", "apiGroups", "", "resources", "services", "verbs", "get",
                             "list", "create", "update", "delete", "apiGroups", "", "resources",
-                            "pods", "verbs", "get", "apiGroups", "apps", "resources",
-                            "replicasets", "verbs", "get"));
+                            "pods", "verbs", "get", "apiGroups", "apps", "resources", "replicasets",
+                            "verbs", "get"));
 }
 
 static json_t *role_binding(const struct exposure *x)
