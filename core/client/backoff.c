@@ -77,17 +77,29 @@ uint64_t backoff_next(struct backoff *backoff, enum backoff_cause cause, uint32_
     if (cause == BACKOFF_SUPERSEDED)
         return SUPERSEDED_MS + scale(SUPERSEDED_SPREAD_MS, random);
     uint64_t max = backoff->max_ms[cause], limit = backoff->first_ms[cause];
+    bool soon = cause == BACKOFF_NETWORK && backoff->soon_ms > 0;
+    if (soon && limit <= max / 2)
+        max = limit * 2;
     for (uint32_t i = 0; i < backoff->failures[cause] && limit < max; i++)
         limit = limit > max / 2 ? max : limit * 2;
     if (backoff->failures[cause] < UINT32_MAX)
         backoff->failures[cause]++;
     uint64_t pause = scale(limit, random);
     uint64_t floor = limit < BACKOFF_FLOOR_MS ? limit : BACKOFF_FLOOR_MS;
-    return pause < floor ? floor : pause;
+    pause = pause < floor ? floor : pause;
+    if (soon)
+        backoff->soon_ms -= pause < backoff->soon_ms ? pause : backoff->soon_ms;
+    return pause;
+}
+
+void backoff_begin_anew(struct backoff *backoff)
+{
+    memset(backoff->failures, 0, sizeof backoff->failures);
+    backoff->soon_ms = BACKOFF_SOON_MS;
 }
 
 void backoff_after_session(struct backoff *backoff, uint64_t lasted_ms)
 {
     if (lasted_ms >= BACKOFF_LONG_SESSION_MS)
-        memset(backoff->failures, 0, sizeof backoff->failures);
+        backoff_begin_anew(backoff);
 }

@@ -28,10 +28,14 @@ const char *backoff_cause_name(enum backoff_cause cause);
 
 #define BACKOFF_FLOOR_MS 100u
 #define BACKOFF_LONG_SESSION_MS 60000u
+/* After a good session the pauses for the network stay below twice the first one until they make
+ * this up: a server that is replaced is mostly back by then, and its clients are to be, too. */
+#define BACKOFF_SOON_MS 10000u
 
 struct backoff {
     uint64_t first_ms[BACKOFF_CAUSES], max_ms[BACKOFF_CAUSES];
     uint32_t failures[BACKOFF_CAUSES];
+    uint64_t soon_ms; /* of pauses for the network that stay short */
 };
 
 /* retry_ms and refused_ms: the first limits of NETWORK and REFUSED, more than 0; a first
@@ -41,5 +45,7 @@ void backoff_init(struct backoff *backoff, uint64_t retry_ms, uint64_t refused_m
 uint64_t backoff_next(struct backoff *backoff, enum backoff_cause cause, uint32_t random);
 /* A session of this length has ended: after a long one, everything begins anew. */
 void backoff_after_session(struct backoff *backoff, uint64_t lasted_ms);
+/* Everything begins anew, as after a long session: the server has said that it stops. */
+void backoff_begin_anew(struct backoff *backoff);
 
 #endif

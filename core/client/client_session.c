@@ -150,11 +150,14 @@ static void on_ended(void *arg, uint32_t close_code, const char *reason)
     }
     renew_stop(c);
     loop_timer_stop(c->services_timer);
+    /* A server that stops in order is not a refusal: it, or its successor, will be back. */
+    bool stops = strcmp(code, "draining") == 0;
+    if (stops)
+        backoff_begin_anew(&c->backoff);
     backoff_after_session(&c->backoff, lasted);
     if (c->state == CLIENT_STOPPING)
         return;
-    /* A server that stops in order is not a refusal: it, or its successor, will be back. */
-    bool refusal = code[0] != '\0' && strcmp(code, "draining") != 0;
+    bool refusal = code[0] != '\0' && !stops;
     client_retry(c, code[0] != '\0' ? client_cause(c, code) : BACKOFF_NETWORK,
                  refusal ? code : NULL, copy);
 }

@@ -345,7 +345,7 @@ static void dial_addresses(struct client *c, const char *why_not)
         return;
     }
     c->state = CLIENT_DIALING;
-    loop_timer_set(c->timer, DIAL_SERVER_MS);
+    loop_timer_set(c->timer, DIAL_TCP_MS);
     c->connecting = loop_connect(c->loop, c->addrs, c->addr_count, &server_events, c);
     if (c->connecting == NULL)
         fail(c, BACKOFF_NETWORK, NULL, "out of memory");

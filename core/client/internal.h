@@ -24,7 +24,8 @@
 
 #define CLIENT_MAGIC 0x434c4930u
 #define CLIENT_SESSION_MAGIC 0x434c5331u
-#define DIAL_SERVER_MS 10000u /* each: TCP, the proxy's answer, TLS and upgrade */
+#define DIAL_TCP_MS 5000u     /* TCP to the server or to a proxy, at the third SYN the latest */
+#define DIAL_SERVER_MS 10000u /* each: the proxy's answer, TLS and upgrade */
 #define REGISTER_MS 10000u    /* until register_ack */
 #define SMALL_WINDOW 16384u
 #define STREAM_WINDOW (4u << 20)

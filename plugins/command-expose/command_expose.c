@@ -23,7 +23,7 @@ static const struct burrow_option options[] = {
     BURROW_OPTION_STRING(CONFIG, service_type, "service-type", "auto", "TYPE", 0,
                          "auto|ClusterIP|NodePort|LoadBalancer|None",
                          "type of the server's Service; auto is ClusterIP with --hostname, else "
-                         "LoadBalancer"),
+                         "LoadBalancer, and where none appears the way through the API server"),
     BURROW_OPTION_STRING(CONFIG, connect_addr, "connect-addr", NULL, "HOST[:PORT]", 0, NULL,
                          "connect here instead of to the host name or address of the server"),
     BURROW_OPTION_STRING(CONFIG, tls_secret, "tls-secret", NULL, "NAME", 0, NULL,

@@ -63,6 +63,7 @@ struct expose {
     bool tunnelled;    /* the client was started */
     int32_t exit_code; /* what the end will be */
     uint64_t deadline; /* of the wait, in the host's milliseconds */
+    uint64_t patience; /* with the load balancer, the same; 0: not yet asked */
     char reason[400];  /* why it waits, as told last */
 
     enum way way;

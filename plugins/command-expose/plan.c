@@ -204,11 +204,12 @@ int plan_objects(struct expose *e)
         .ingress_annotations = c->ingress_annotation,
         .port = (uint16_t)c->server_port,
     };
-    /* Without an Ingress the client comes through the API server when nothing else leads in. */
+    /* Without an Ingress the client comes through the API server when nothing else leads in; with
+     * auto, too, where no load balancer appears. */
     const char *type = e->wanted.service_type;
     bool reachable =
         e->wanted.hostname || strcmp(type, "LoadBalancer") == 0 || strcmp(type, "NodePort") == 0;
-    e->wanted.token_in_register = !reachable;
+    e->wanted.token_in_register = !reachable || (automatic && !e->wanted.hostname);
     if (!reachable && given(c->connect_addr))
         return burrow_error(e->host, BURROW_EINVAL,
                             "--connect-addr (BURROW_CONNECT_ADDR): with --service-type %s and "

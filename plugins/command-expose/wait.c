@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define POLL_MS 1000u
+/* So long --service-type auto waits for a load balancer's address. */
+#define LOAD_BALANCER_MS 20000u
 
 static void poll_deployment(void *arg);
 static void poll_service(void *arg);
@@ -107,6 +109,41 @@ static void on_nodes(void *arg, int result, int status, const json_t *body, cons
         set_way(e, WAY_NODE_PORT, host, e->node_port);
 }
 
+/* The server takes the token in the register frame, which the way through the API server needs. */
+static bool takes_token_in_register(const struct expose *e)
+{
+    const json_t *spec = json_object_get(e->objects[OBJECT_DEPLOYMENT], "spec"), *variable;
+    const json_t *pod = json_object_get(json_object_get(spec, "template"), "spec");
+    const json_t *container = json_array_get(json_object_get(pod, "containers"), 0);
+    size_t i;
+    json_array_foreach(json_object_get(container, "env"), i, variable)
+    {
+        const char *name = json_string_value(json_object_get(variable, "name"));
+        if (name && strcmp(name, "BURROW_TOKEN_IN_REGISTER") == 0)
+            return true;
+    }
+    return false;
+}
+
+/* auto goes by the API server where no load balancer appears. */
+static void wait_for_load_balancer(struct expose *e)
+{
+    bool automatic = takes_token_in_register(e);
+    uint64_t now = e->host->now_ms(e->host->self);
+    if (!e->patience)
+        e->patience = now + LOAD_BALANCER_MS < e->deadline ? now + LOAD_BALANCER_MS : e->deadline;
+    if (automatic && now >= e->patience) {
+        expose_say("there is no load balancer");
+        set_way(e, WAY_API, NULL, 0);
+        return;
+    }
+    later(e, "the address of the load balancer",
+          automatic ? "none yet"
+                    : "none yet; where the cluster has no load balancers, use "
+                      "--service-type ClusterIP",
+          poll_service);
+}
+
 static void on_service(void *arg, int result, int status, const json_t *body, const char *error)
 {
     struct expose *e = answered(arg);
@@ -129,9 +166,7 @@ static void on_service(void *arg, int result, int status, const json_t *body, co
         else if (load_balancer_address(body, host, sizeof host))
             set_way(e, WAY_LOAD_BALANCER, host, e->service_port);
         else
-            later(e, "the address of the load balancer",
-                  "none yet; where the cluster has no load balancers, use --service-type ClusterIP",
-                  poll_service);
+            wait_for_load_balancer(e);
     } else if (type && strcmp(type, "NodePort") == 0) {
         if (dials_elsewhere(e))
             set_way(e, WAY_NODE_PORT, name, e->node_port);

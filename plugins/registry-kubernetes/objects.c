@@ -34,6 +34,12 @@ const char *holder_of(const json_t *service)
     return string_at(service, "metadata", "annotations", ANNOTATION_HOLDER);
 }
 
+bool selects_pods(const json_t *service)
+{
+    const json_t *selector = json_object_get(json_object_get(service, "spec"), "selector");
+    return json_object_size(selector) > 0 && json_object_get(selector, LABEL_NO_POD) == NULL;
+}
+
 json_t *selector_from(const char *text)
 {
     json_t *selector = json_object();
@@ -156,8 +162,8 @@ json_t *service_object(const struct wanted *w, const json_t *existing, const jso
         json_object_set_new(spec, "type", json_string("ClusterIP"));
     if (selector != NULL)
         json_object_set_new(spec, "selector", json_deep_copy(selector));
-    else
-        json_object_del(spec, "selector");
+    else if (json_object_size(json_object_get(spec, "selector")) > 0)
+        json_object_set_new(spec, "selector", json_pack("{s:s}", LABEL_NO_POD, "true"));
     return service;
 }
 

@@ -13,6 +13,8 @@
 #define LABEL_CLIENT "burrow.dev/client-id"
 #define ANNOTATION_TARGET "burrow.dev/target"
 #define ANNOTATION_HOLDER "burrow.dev/holder"
+/* A label that no pod has; see service_object. */
+#define LABEL_NO_POD "burrow.dev/no-pod"
 
 struct port {
     char name[PORT_NAME_ROOM];
@@ -46,9 +48,14 @@ bool client_of(const json_t *service, char buf[129]);
 /* The pod that keeps it, "" if it does not say. */
 const char *holder_of(const json_t *service);
 
+/* It has a selector that pods may match. */
+bool selects_pods(const json_t *service);
+
 /*
  * The Service as it should be. `existing`: as it is now, whose other members stay; NULL: a new one.
- * `selector` NULL: its endpoints are an EndpointSlice of our own. A new reference; NULL: no memory.
+ * `selector` NULL: its endpoints are an EndpointSlice of our own. A selector that is to go becomes
+ * one that no pod matches: what the controllers made for the old one would stay when there was
+ * none. A new reference; NULL: no memory.
  */
 json_t *service_object(const struct wanted *wanted, const json_t *existing, const json_t *selector,
                        const struct holder *holder);

@@ -5,6 +5,7 @@
  * core tries again later.
  *
  *   publish    get Service → create or replace it → (get EndpointSlice → create or replace it)
+ *              a Service with a slice that shall have the selector is deleted and made anew
  *   withdraw   get Service → (get the pod that keeps it) → delete it
  *   list       get all of ours → (get the pods, to see whose keeper is gone)
  *
@@ -200,6 +201,35 @@ static bool is_this_clients(const struct operation *o, const json_t *service)
             strcmp(id, client_hash(o->wanted.client_id, hash)) == 0);
 }
 
+/* Only the very object that was looked at, unchanged since. */
+static void delete_it(struct operation *o, kube_done_fn *done)
+{
+    const json_t *metadata = json_object_get(o->object, "metadata");
+    json_t *preconditions = json_object(), *options = json_object();
+    json_object_set(preconditions, "uid", json_object_get(metadata, "uid"));
+    json_object_set(preconditions, "resourceVersion", json_object_get(metadata, "resourceVersion"));
+    json_object_set_new(options, "preconditions", preconditions);
+    call(o, "DELETE", "/api/v1", "services", o->wanted.name, options, done);
+    json_decref(options);
+}
+
+/* The old Service is gone, and the slice that belonged to it goes with it: a new one with the
+ * selector.
+ */
+static void on_slices_left(void *arg, int result, int status, const json_t *body, const char *error)
+{
+    struct operation *o = answered(arg);
+    (void)body;
+    if (result != BURROW_OK && status != 404) {
+        if (!begin_anew(o, status))
+            refused(o, result, status, error);
+        return;
+    }
+    json_decref(o->object);
+    o->object = NULL;
+    begin(o);
+}
+
 static void on_service(void *arg, int result, int status, const json_t *body, const char *error)
 {
     struct operation *o = answered(arg);
@@ -211,6 +241,11 @@ static void on_service(void *arg, int result, int status, const json_t *body, co
     const json_t *existing = result == BURROW_OK ? body : NULL;
     if (existing != NULL && !is_this_clients(o, existing)) {
         foreign(o);
+        return;
+    }
+    if (existing != NULL && !r->slices && !selects_pods(existing)) {
+        o->object = json_deep_copy(existing);
+        delete_it(o, on_slices_left);
         return;
     }
     json_t *service =
@@ -237,18 +272,6 @@ static void on_deleted(void *arg, int result, int status, const json_t *body, co
         refused(o, result, status, error);
 }
 
-/* Only the very object that was looked at, unchanged since. */
-static void delete_it(struct operation *o)
-{
-    const json_t *metadata = json_object_get(o->object, "metadata");
-    json_t *preconditions = json_object(), *options = json_object();
-    json_object_set(preconditions, "uid", json_object_get(metadata, "uid"));
-    json_object_set(preconditions, "resourceVersion", json_object_get(metadata, "resourceVersion"));
-    json_object_set_new(options, "preconditions", preconditions);
-    call(o, "DELETE", "/api/v1", "services", o->wanted.name, options, on_deleted);
-    json_decref(options);
-}
-
 static void on_keeper(void *arg, int result, int status, const json_t *body, const char *error)
 {
     struct operation *o = answered(arg);
@@ -256,7 +279,7 @@ static void on_keeper(void *arg, int result, int status, const json_t *body, con
     if (result == BURROW_OK)
         finish(o, BURROW_OK, NULL); /* another replica has the client by now */
     else if (status == 404 || status == 403)
-        delete_it(o);
+        delete_it(o, on_deleted);
     else
         finish(o, result, error);
 }
@@ -282,7 +305,7 @@ static void on_service_to_delete(void *arg, int result, int status, const json_t
         if (is_kept_by_another(o->registry, o->object))
             call(o, "GET", "/api/v1", "pods", holder_of(o->object), NULL, on_keeper);
         else
-            delete_it(o);
+            delete_it(o, on_deleted);
     }
 }
 

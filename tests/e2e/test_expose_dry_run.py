@@ -42,7 +42,8 @@ def test_each_run_has_a_secret_of_its_own(dry):
 
 
 @pytest.mark.parametrize("flags, kind, headless, in_register", [
-    ([], "LoadBalancer", False, False), (["--service-type=NodePort"], "NodePort", False, False),
+    ([], "LoadBalancer", False, True), (["--service-type=LoadBalancer"], "LoadBalancer", False, False),
+    (["--service-type=NodePort"], "NodePort", False, False),
     (["--service-type=ClusterIP"], "ClusterIP", False, True), (["--service-type=None"], "ClusterIP", True, True),
     (["--hostname=t.example.com"], "ClusterIP", False, False)])
 def test_service_types(dry, flags, kind, headless, in_register):

@@ -91,6 +91,15 @@ def test_each_type_of_service_carries_data_and_leaves_nothing(exposing, namespac
     exposing.nothing_is_left()
 
 
+def test_without_a_load_balancer_auto_goes_through_the_api_server(exposing):
+    process = exposing.start()
+    process.wait_line("there is no load balancer", 90)
+    exposing.carries(process)
+    assert "the client connects through the API server" in process.log
+    exposing.interrupt(process)
+    exposing.nothing_is_left()
+
+
 def test_large_data_comes_whole_through_the_api_server(exposing, namespace, web):  # noqa: F811
     process = exposing.start("--service-type", "ClusterIP")
     exposing.carries(process)

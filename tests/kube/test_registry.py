@@ -152,18 +152,54 @@ def test_a_client_whose_replica_is_deleted_is_reached_through_the_other(namespac
 def test_killed_servers_leave_no_orphans_and_clients_come_back(namespace, web):
     namespace.deploy(BURROW_SWEEP_INTERVAL="1s", BURROW_STALE_SERVICE_AGE="15s")
     namespace.kubectl("create", "service", "clusterip", "foreign", "--tcp=1:1")
+    foreign = namespace.get("service", "foreign")
     client = namespace.client("web", web[0])
     gone = namespace.client("gone", web[0])
     namespace.service("gone")
     gone.stop()
+    address = namespace.service("web")["spec"]["clusterIP"]
+    load = Process("load", namespace.cluster.argv(
+        "/bin/sh", "-c", f"while :; do curl -s -o /dev/null --max-time 60 http://{address}:8000/large; sleep 0.1; done"))
+    namespace.processes.append(load)
+    took = []
     for _ in range(50 if LONG else 4):
         mark = client.mark()
         (pod,) = namespace.pods()
+        began = time.monotonic()
         namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
         client.wait_event("connected", 20, after=mark)
+        took.append(round(time.monotonic() - began, 1))
+    print("back after", sorted(took))
+    assert max(took) < 10, took
     namespace.service("web")
     wait_until("the orphan is swept", lambda: not namespace.get("services", "-l", "burrow.dev/client-id=gone")["items"], 60)
-    assert namespace.get("service", "foreign")["metadata"]["name"] == "foreign"
+    assert namespace.get("service", "foreign") == foreign
+
+
+def test_slices_begin_where_the_selector_was_and_nothing_old_stays(namespace, web):
+    """And back again: an upgrade, and its revocation."""
+    namespace.deploy(BURROW_KUBE_ENDPOINTS="selector")
+    client = namespace.client("web", web[0])
+    assert namespace.fetch("web") == "it works"
+
+    def leads_to():
+        name = namespace.service("web")["metadata"]["name"]
+        slices = namespace.get("endpointslices", "-l", f"kubernetes.io/service-name={name}")["items"]
+        return [(a, p["port"]) for s in slices for e in s["endpoints"] or [] for a in e["addresses"] for p in s["ports"] or []]
+
+    for how in ("slice", "selector"):
+        mark = client.mark()
+        namespace.kubectl("set", "env", "deployment/burrow-server", f"BURROW_KUBE_ENDPOINTS={how}")
+        namespace.kubectl("rollout", "status", "deployment/burrow-server", "--timeout=90s")
+        client.wait_event("connected", 30, after=mark)
+
+        def settled():
+            (pod,) = namespace.pods()
+            port = int(client.seen("service_ready")[-1]["bridge"].rsplit(":", 1)[1])
+            return leads_to() == [(pod["status"]["podIP"], port)]
+
+        wait_until(lambda: f"{how}: only the new pod, but {leads_to()}", settled, 40)
+        assert namespace.fetch("web", seconds=20) == "it works"
 
 
 def test_tunnels_do_not_need_the_api_and_services_catch_up(namespace, web):

@@ -69,6 +69,21 @@ static void a_long_session_begins_anew(void **state)
     assert_in_range(longest(&b, BACKOFF_NETWORK), 999, 1000);
 }
 
+static void after_a_server_that_stops_the_pauses_stay_short_for_a_while(void **state)
+{
+    (void)state;
+    struct backoff b;
+    uint64_t passed = 0;
+    backoff_init(&b, 1000, 5000);
+    for (int i = 0; i < 8; i++)
+        (void)longest(&b, BACKOFF_NETWORK);
+    backoff_begin_anew(&b);
+    assert_in_range(longest(&b, BACKOFF_NETWORK), 999, 1000);
+    for (passed = 1000; passed < BACKOFF_SOON_MS; passed += 2000)
+        assert_in_range(longest(&b, BACKOFF_NETWORK), 1999, 2000);
+    assert_in_range(longest(&b, BACKOFF_NETWORK), 14999, 15000);
+}
+
 static void who_was_superseded_waits_a_minute_at_least(void **state)
 {
     (void)state;
@@ -104,6 +119,7 @@ int main(void)
         cmocka_unit_test(the_jitter_is_full),
         cmocka_unit_test(each_cause_counts_its_own_failures),
         cmocka_unit_test(a_long_session_begins_anew),
+        cmocka_unit_test(after_a_server_that_stops_the_pauses_stay_short_for_a_while),
         cmocka_unit_test(who_was_superseded_waits_a_minute_at_least),
         cmocka_unit_test(a_first_pause_above_the_limit_raises_it),
         cmocka_unit_test(a_short_first_pause_is_kept),
