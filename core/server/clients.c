@@ -303,12 +303,15 @@ static void replace(struct client_record *record, const char *instance)
 }
 
 /* Two processes with one id must not cut each other's streams for ever: after so many takeovers
- * within a minute who has the id keeps it, and who comes has to wait. */
+ * within a minute who has the id keeps it, and who comes has to wait. One of version 1 has no
+ * word for that: it always wins, as in Burrow 0.5, and only who has version 2 waits. */
 static bool may_take_over(struct client_record *record, const char *instance)
 {
     struct server *server = record->server;
     uint64_t now = loop_now_ms(server->loop);
     if (record->attachment == NULL || strcmp(record->attachment->instance, instance) == 0)
+        return true;
+    if (instance[0] == '\0') /* version 1: the newer connection wins */
         return true;
     if (record->takeovers == 0 || now - record->takeover_ms >= TAKEOVER_WINDOW_MS) {
         record->takeovers = 0;

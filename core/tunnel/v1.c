@@ -313,8 +313,8 @@ static int on_control(struct session *s, const struct control *c)
     case CONTROL_ERROR:
         if (st)
             on_stream_error(st, c->message);
-        else if (c->stream_id == 0 && s->events->control)
-            s->events->control(s->arg, c);
+        else if (c->stream_id == 0 && !s->config.opens_odd && s->events->control)
+            s->events->control(s->arg, c); /* a server's; of a client it is about no stream */
         break;
     default:
         break; /* register and register_ack count once, and were before */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """IPv6, names, Unix sockets, and a connect address that differs from the URL."""
 import socket
+import ssl
 import threading
 
 from harness.sockets import dial, echo, is_reset, read_exactly
@@ -54,6 +55,32 @@ def test_connect_addr_replaces_the_urls_host_at_the_tcp_level(world, transport):
     url = server.url.replace("127.0.0.1", "localhost").replace(str(server.main[1]), "1")
     client = world.client(server, world.target(echo), "--connect-addr", "127.0.0.1:%d" % server.main[1], url=url)
     ping(client.bridge)
+
+
+def test_connect_addr_without_a_port_takes_the_urls(world):
+    server = world.server("ws")
+    client = world.client(server, world.target(echo), "--connect-addr", "127.0.0.1",
+                          url=f"ws://no-such-host.invalid:{server.web[1]}/ws")
+    ping(client.bridge)
+
+
+def test_with_connect_addr_host_and_sni_stay_the_urls_and_each_unverified_connect_warns(world, burrow):
+    names, requests = [], []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*burrow.certificate)
+    context.sni_callback = lambda sock, name, _: names.append(name)
+
+    def serve(sock):
+        with context.wrap_socket(sock, server_side=True) as link:
+            requests.append(link.recv(65536).decode())
+    target = world.target(serve)
+    client = world.client(None, "127.0.0.1:9", "--connect-addr", target, "--tls-skip-verify",
+                          "--client-retry-interval", "10ms", url="wss://tunnel.example:8443/ws", wait=False)
+    client.wait_event("disconnected", 20)
+    client.wait_event("disconnected", 20, after=client.mark())
+    assert names[:2] == ["tunnel.example"] * 2
+    assert "\r\nHost: tunnel.example:8443\r\n" in requests[0]
+    assert len([line for line in client.lines if "tunnel.example is not verified" in line]) >= 2
 
 
 def test_a_server_name_that_the_certificate_lacks_is_refused(world):

@@ -137,6 +137,26 @@ def test_a_client_that_leaves_lets_its_streams_end(world):
     session.check()
 
 
+# ---- a token that ends ----
+
+def test_a_newer_token_of_the_file_is_a_new_connection(world, tmp_path):
+    server = V1Server()
+    world.closing.append(server)
+    path = tmp_path / "token"
+    old, new = (world.burrow.mint("client-a", expires_in=time) for time in ("6s", "1h"))
+    path.write_text(old)
+    path.chmod(0o600)
+    world.client(server, world.target(echo), "--bearer-token-file", path, "--token-refresh-window", "4s",
+                 "--client-retry-interval", "100ms", token="", wait=False)
+    session = server.session()
+    assert server.headers["Authorization"] == f"Bearer {old}"
+    path.write_text(new)
+    again = server.session(2)
+    assert server.headers["Authorization"] == f"Bearer {new}"
+    assert again.register["previous_session_id"] == session.session_id
+    assert served(again, b"goes on")
+
+
 # ---- a reload ----
 
 def test_a_server_that_reloads_keeps_its_clients_and_limits_them_anew(world, tmp_path):

@@ -225,6 +225,7 @@ def test_frames_for_unknown_streams_are_ignored(world):
         wire.control("close", stream_id=stream)
         wire.control("open_ack", stream_id=stream)
     wire.control("error", stream_id=7, message="nobody's")
+    wire.control("error", message="of no stream")
     wire.control("close")
     wire.control("weather", stream_id=1)
     wire.control("open", stream_id=2, target="127.0.0.1:1")  # a client does not open
@@ -364,6 +365,21 @@ def test_version_2_takes_over_from_version_1_and_back(world):
     with dial(tunnel.bridge) as user:
         user.sendall(b"v1")
         assert read_exactly(user, 2) == b"v1"
+
+
+def test_a_client_of_version_1_wins_however_often_the_id_changes_hands(world):
+    """While one process of each version runs, the one of version 2 is who waits."""
+    target = world.target(echo)
+    tunnel = Tunnel(world, target.address)
+    for i in range(4):
+        client = world.client(tunnel.server, target, name=f"client {i}")
+        newest = tunnel.join(target.address)
+        client.wait_event("refused", 20, code="superseded")
+        client.stop()
+    with dial(tunnel.bridge) as user:
+        user.sendall(b"v1")
+        assert read_exactly(user, 2) == b"v1"
+    assert not newest.ended.is_set()
 
 
 def test_another_name_than_the_tokens_is_refused(world):
