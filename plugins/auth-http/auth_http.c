@@ -91,7 +91,7 @@ static int read_config(const struct burrow_host *host, const struct auth_http_co
                             BY_URL ": %s is plain http, where tokens can be read on the way; use "
                                    "https (or --auth-http-allow-http)",
                             url.origin);
-    int r = http_ca_check(host, "auth-http-ca", config->ca);
+    int r = http_ca_check(host, DESK_CA_OPTION, config->ca);
     if (r < 0)
         return r;
     *ret_rules = (struct desk_rules){
@@ -184,9 +184,8 @@ static int create(const struct burrow_host *host, const void *config, void **ret
     return BURROW_OK;
 }
 
-static int start(void *self)
+static void warn(const struct auth_http *a)
 {
-    struct auth_http *a = from_self(self);
     if (a->plain) {
         const struct burrow_field fields[] = {
             http_url_field(a->rules.url),
@@ -194,7 +193,13 @@ static int start(void *self)
         };
         a->host->event(a->host->self, BURROW_LOG_WARN, "auth_http_without_tls", fields, 2);
     }
-    return BURROW_OK;
+}
+
+static int start(void *self)
+{
+    struct auth_http *a = from_self(self);
+    warn(a);
+    return desk_start(a->desk);
 }
 
 static int reload(void *self, const void *config)
@@ -203,13 +208,14 @@ static int reload(void *self, const void *config)
     struct desk_rules rules;
     bool plain;
     int r = read_config(a->host, config, &rules, &plain);
-    if (r == BURROW_OK && desk_replace(a->desk, &rules) < 0)
-        r = burrow_error(a->host, BURROW_ENOMEM, "out of memory");
+    if (r == BURROW_OK)
+        r = desk_replace(a->desk, &rules);
     if (r < 0)
         return r;
     a->rules = rules;
     a->plain = plain;
-    return start(self);
+    warn(a);
+    return BURROW_OK;
 }
 
 static void stop(void *self)

@@ -41,6 +41,7 @@ struct desk {
     const struct burrow_host *host;
     const struct burrow_auth_host *auth;
     struct desk_rules rules;
+    struct http_ca ca;
     struct http_client *client;
     struct cache *cache;
     struct question *questions;
@@ -144,8 +145,6 @@ static bool ask(struct desk *d, struct question *q)
         {"Accept", "application/json"},
         {"X-Burrow-Peer", q->peer},
     };
-    char why[FILE_WHY] = "the question could not be put";
-    struct file_bytes ca = {NULL, 0};
     struct http_ask asked = {
         .url = d->rules.url,
         .fields = fields,
@@ -157,11 +156,9 @@ static bool ask(struct desk *d, struct question *q)
         .done = on_done,
         .arg = q,
     };
-    int r = http_ca_read(d->rules.ca, &ca, &asked, why);
-    if (r == BURROW_OK)
-        r = http_start(d->client, &asked, &q->request);
-    file_free(&ca);
-    if (r < 0) {
+    http_ca_use(&d->ca, &asked);
+    if (http_start(d->client, &asked, &q->request) < 0) {
+        static const char why[] = "the question could not be put";
         struct opinion opinion;
         opinion_unavailable(why, &opinion);
         note_health(d, true, why);
@@ -331,11 +328,21 @@ void desk_bind(struct desk *d, const struct burrow_auth_host *auth)
     d->auth = auth;
 }
 
+int desk_start(struct desk *d)
+{
+    return http_ca_set(&d->ca, d->host, DESK_CA_OPTION, d->rules.ca);
+}
+
 int desk_replace(struct desk *d, const struct desk_rules *rules)
 {
     struct cache *cache = cache_create(rules->max_cached);
     if (!cache)
-        return BURROW_ENOMEM;
+        return burrow_error(d->host, BURROW_ENOMEM, "out of memory");
+    int r = http_ca_set(&d->ca, d->host, DESK_CA_OPTION, rules->ca);
+    if (r < 0) {
+        cache_destroy(cache);
+        return r;
+    }
     count(d, DESK_METRIC_CACHED, -(int64_t)cache_count(d->cache));
     cache_destroy(d->cache);
     d->cache = cache;
@@ -355,6 +362,7 @@ void desk_close(struct desk *d)
         settle(d, d->questions, &opinion);
     }
     http_client_destroy(d->client);
+    http_ca_finish(&d->ca);
     d->client = NULL;
 }
 

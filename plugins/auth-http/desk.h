@@ -10,6 +10,7 @@
 
 #define DESK_MAX_WAITING 1024u /* requests of the host, asked or queued */
 #define DESK_CONNECT_MS 3000u
+#define DESK_CA_OPTION "auth-http-ca"
 
 /* What the operator says; strings are the config's. */
 struct desk_rules {
@@ -32,7 +33,9 @@ struct desk;
 
 int desk_create(const struct burrow_host *host, const struct desk_rules *rules, struct desk **ret);
 void desk_bind(struct desk *desk, const struct burrow_auth_host *auth);
-/* New rules; forgets what was kept. BURROW_ENOMEM: nothing has changed. */
+/* Reads the authorities. Explains what is wrong, as desk_replace does. */
+int desk_start(struct desk *desk);
+/* New rules; forgets what was kept. On failure nothing has changed. */
 int desk_replace(struct desk *desk, const struct desk_rules *rules);
 /* Answers who waits (unavailable) and asks nothing any more. */
 void desk_close(struct desk *desk);

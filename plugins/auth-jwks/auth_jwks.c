@@ -88,7 +88,7 @@ static int read_config(const struct burrow_host *host, const struct auth_jwks_co
     if (r == BURROW_OK)
         r = jwks_place_read(host, config->url, config->allow_http != 0, &place);
     if (r == BURROW_OK)
-        r = http_ca_check(host, "jwks-ca", config->ca);
+        r = http_ca_check(host, JWKS_CA_OPTION, config->ca);
     if (r < 0)
         return r;
     place.ca = jwt_if_given(config->ca);
@@ -256,12 +256,13 @@ static int reload(void *self, const void *config)
     if (r == BURROW_OK && strcmp(place.url, a->place.url) != 0)
         r = burrow_error(a->host, BURROW_EINVAL,
                          "--jwks-url (BURROW_JWKS_URL): another key set needs a restart");
+    if (r == BURROW_OK)
+        r = source_replace(a->source, &place);
     if (r < 0)
         return r;
     a->rules = rules;
     a->place = place;
     warn(a);
-    source_replace(a->source, &place);
     return BURROW_OK;
 }
 

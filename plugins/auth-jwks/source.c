@@ -22,7 +22,8 @@ struct source {
     struct jwks_place place;
     source_tried_fn *tried;
     void *arg;
-    struct http_client *client;   /* NULL: a file */
+    struct http_client *client; /* NULL: a file */
+    struct http_ca ca;
     struct http_request *request; /* the load that is under way */
     struct burrow_timer *next;
     struct burrow_files *files;
@@ -184,8 +185,6 @@ static void fetch(struct source *s)
 {
     static const struct http_field accept = {"Accept",
                                              "application/jwk-set+json, application/json"};
-    char why[FILE_WHY] = "out of memory";
-    struct file_bytes ca = {NULL, 0};
     struct http_ask ask = {
         .url = s->place.url,
         .fields = &accept,
@@ -203,12 +202,9 @@ static void fetch(struct source *s)
     s->host->cancel(s->next);
     s->next = NULL;
     count(s, JWKS_METRIC_LOADS, 1);
-    int r = http_ca_read(s->place.ca, &ca, &ask, why);
-    if (r == BURROW_OK)
-        r = http_start(s->client, &ask, &s->request);
-    file_free(&ca);
-    if (r < 0) {
-        load_failed(s, why);
+    http_ca_use(&s->ca, &ask);
+    if (http_start(s->client, &ask, &s->request) < 0) {
+        load_failed(s, "out of memory");
         schedule_retry(s, -1);
     }
 }
@@ -282,24 +278,31 @@ int source_create(const struct burrow_host *host, const struct jwks_place *place
 
 int source_start(struct source *s)
 {
+    int r;
     if (!s->place.path) {
-        fetch(s);
-        return BURROW_OK;
+        r = http_ca_set(&s->ca, s->host, JWKS_CA_OPTION, s->place.ca);
+        if (r == BURROW_OK)
+            fetch(s);
+        return r;
     }
     /* Watched before it is read: no change goes unnoticed. */
-    int r = file_watch(s->host, &s->place.path, 1, on_file, s, &s->files);
+    r = file_watch(s->host, &s->place.path, 1, on_file, s, &s->files);
     if (r == BURROW_OK)
         load_file(s);
     return r;
 }
 
-void source_replace(struct source *s, const struct jwks_place *place)
+int source_replace(struct source *s, const struct jwks_place *place)
 {
+    int r = place->path ? BURROW_OK : http_ca_set(&s->ca, s->host, JWKS_CA_OPTION, place->ca);
+    if (r < 0)
+        return r;
     s->place = *place;
     if (place->path)
         load_file(s);
     else
         fetch(s);
+    return BURROW_OK;
 }
 
 void source_stop(struct source *s)
@@ -308,6 +311,7 @@ void source_stop(struct source *s)
     http_client_destroy(s->client);
     s->host->cancel(s->next);
     file_unwatch(s->host, &s->files);
+    http_ca_finish(&s->ca);
     s->request = NULL;
     s->client = NULL;
     s->next = NULL;

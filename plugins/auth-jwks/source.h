@@ -15,6 +15,7 @@
 
 #define JWKS_MAX_DOCUMENT (1024u * 1024u)
 #define JWKS_CONNECT_MS 4000u
+#define JWKS_CA_OPTION "jwks-ca"
 #define JWKS_TOTAL_MS 8000u /* below the host's deadline for an answer */
 
 /* What the operator says of it; strings are the config's. */
@@ -48,8 +49,9 @@ int source_create(const struct burrow_host *host, const struct jwks_place *place
                   source_tried_fn *tried, void *arg, struct source **ret);
 /* Begins to load. A set that cannot be loaded now is tried again. */
 int source_start(struct source *source);
-/* Takes over the new place, whose URL is the same, and loads at once. */
-void source_replace(struct source *source, const struct jwks_place *place);
+/* Takes over the new place, whose URL is the same, and loads at once. Explains what is wrong with
+ * its authorities, and then nothing has changed. */
+int source_replace(struct source *source, const struct jwks_place *place);
 /* Nothing runs any more; the host is not needed after it but by source_destroy. */
 void source_stop(struct source *source);
 void source_destroy(struct source *source); /* NULL is allowed */

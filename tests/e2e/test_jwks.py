@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from harness.burrow import make_certificate
 from harness.provider import UPGRADE, Key, Provider, document
 from harness.provider import knock as upgrade
 from harness.sockets import dial, echo, read_exactly
@@ -97,6 +98,34 @@ def trouble(world, server, provider, manner):
     again = Provider(*provider.keys, port=provider.port)
     world.closing[world.closing.index(provider)] = again
     return again
+
+
+def test_authorities_that_change_count_and_broken_ones_leave_the_old(world, burrow, tmp_path):
+    keys = [Key("k1"), Key("k2"), Key("k3")]
+    authority = tmp_path / "ca.pem"
+    good = open(burrow.certificate[0], "rb").read()
+    authority.write_bytes(good)
+    provider = Provider(keys[0], certificate=burrow.certificate)
+    server = serve(world, provider, authority=authority, jwks_refresh="200ms")
+    server.wait_event("jwks_loaded", keys=1)
+    mark = server.mark()
+    authority.write_bytes(b"-----BEGIN CERTIFICATE-----\n")
+    assert server.wait_event("file_refused", 20, after=mark)["plugin"] == "auth-jwks"
+    provider.keys = keys[1:2]
+    server.wait_event("jwks_loaded", 20, after=mark)
+    assert knock(server, keys[1].token()) == 101
+    other = tmp_path / "other"
+    other.mkdir()
+    mark = server.mark()
+    authority.write_bytes(open(make_certificate(str(other))[0], "rb").read())
+    server.wait_event("file_reloaded", 20, after=mark)
+    assert "certificate" in server.wait_event("jwks_failed", 20, after=mark)["reason"]
+    assert knock(server, keys[1].token()) == 101  # the last good set
+    mark = server.mark()
+    authority.write_bytes(good)
+    provider.keys = keys[2:]
+    server.wait_event("jwks_loaded", 20, after=mark)
+    assert knock(server, keys[2].token()) == 101
 
 
 def test_keys_rotate_a_hundred_times_under_load(world, sized):

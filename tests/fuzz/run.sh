@@ -5,7 +5,8 @@
 #   tests/fuzz/run.sh SECONDS [NAME[=SECONDS]…]   NAME: frame, control …; all that are not
 #                                                 named run too when each named one has SECONDS
 #   BUILD=FOLDER                           where to build (default build/fuzz)
-# What was found new stays in FOLDER/fuzz/NAME/corpus and is used again by the next run.
+# What was found new stays in FOLDER/fuzz/NAME/corpus and is used again by the next run; what is worth
+# keeping for good, `fuzz_NAME -merge=1 tests/fuzz/corpus/NAME FOLDER/fuzz/NAME/corpus` takes over.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

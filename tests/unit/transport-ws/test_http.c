@@ -327,9 +327,6 @@ static void upgrades_that_break_the_rfc_are_refused(void **state)
          "HTTP/1.1 403"},
         {"GET /ws HTTP/1.1\r\nHost: x\r\n" UPGRADE KEY VERSION "Content-Length: 3\r\n\r\nabc",
          "HTTP/1.1 400"},
-        {"GET /ws HTTP/1.1\r\nHost: x\r\n" UPGRADE KEY VERSION
-         "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
-         "HTTP/1.1 401"},
         {"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 426"},
         {"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n"
          "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
@@ -337,6 +334,20 @@ static void upgrades_that_break_the_rfc_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_status(rig, cases[i].request, cases[i].status);
+}
+
+static void two_credentials_are_an_invalid_token(void **state)
+{
+    struct rig *rig = (struct rig *)*state;
+    char buf[1024];
+    struct seen seen;
+    ask(rig,
+        "GET /ws HTTP/1.1\r\nHost: x\r\n" UPGRADE KEY VERSION
+        "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
+        buf, sizeof buf, &seen);
+    assert_int_equal(strncmp(buf, "HTTP/1.1 401", 12), 0);
+    assert_non_null(strstr(buf, "code=invalid_token"));
+    assert_null(seen.token);
 }
 
 static void a_listed_origin_may_connect(void **state)
@@ -416,6 +427,7 @@ int main(void)
         TEST(a_silent_or_slow_request_is_closed_after_ten_seconds),
         TEST(a_peer_that_leaves_before_its_request_is_noticed),
         TEST(upgrades_that_break_the_rfc_are_refused),
+        TEST(two_credentials_are_an_invalid_token),
         TEST(a_listed_origin_may_connect),
         TEST(the_admin_listener_has_requests_and_no_sessions),
         TEST(bytes_behind_an_upgrade_never_become_a_request),
