@@ -19,8 +19,8 @@ DEPS_TEST = python3-pytest python3-pytest-xdist clang python3-websockets python3
 	postgresql-client redis-server redis-tools nginx-light tinyproxy-bin netcat-openbsd iproute2 abigail-tools nftables
 DEPS_BENCH = socat
 DEPS_VERIFY = prometheus
-DEPS_PACKAGE = debhelper dpkg-dev lintian rpm rpmlint xz-utils buildah podman crun debootstrap systemd \
-	systemd-container git
+DEPS_PACKAGE = debhelper dpkg-dev lintian rpm rpmlint xz-utils buildah podman podman-compose netavark aardvark-dns \
+	iptables crun debootstrap systemd systemd-container git
 DEPS_CHECK = clang clang-format libclang-rt-14-dev gcovr doxygen
 
 ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo)

@@ -1,26 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The RPM packages, built and installed by Debian's rpm into a root that has what their scriptlets call."""
 import os
+import shutil
 import subprocess
-from pathlib import Path
 
-import pytest
-
-from conftest import BUILD, ROOT, run
+from conftest import OLDER, PLUGIN_KINDS, ROOT, run
 
 LIBRARIES = ["libcurl4", "libev4", "libjansson4", "libjose0", "libssl3", "libwebsockets-evlib-ev",
              "libwebsockets17", "libyaml-0-2"]
-
-
-@pytest.fixture(scope="session")
-def rpms():
-    """The folder with the RPM packages of the committed tree."""
-    folder = os.path.join(BUILD, "rpm")
-    commit = run("git", "-C", ROOT, "rev-parse", "HEAD").strip()
-    stamp = Path(folder, "commit")
-    if not stamp.exists() or stamp.read_text(encoding="utf-8").strip() != commit:
-        run(os.path.join(ROOT, "packaging", "rpm", "build.sh"), folder)
-    return folder
 
 
 def binaries(folder):
@@ -49,41 +36,84 @@ def test_two_builds_of_rpms_have_the_same_files(rpms, tmp_path):
 def test_split_plugins_need_their_abi(rpms):
     assert "burrow(plugin-abi) = 0" in run("rpm", "-qp", "--provides", named(rpms, "burrow"))
     for name in ("burrow-plugin-jwks", "burrow-plugin-kubernetes"):
-        assert "burrow(plugin-abi) = 0" in run("rpm", "-qp", "--requires", named(rpms, name))
+        needed = run("rpm", "-qp", "--requires", named(rpms, name)).splitlines()
+        assert "burrow(plugin-abi) = 0" in needed and not any(n.split()[0] == "burrow" for n in needed)
 
 
-def test_installed_upgraded_and_erased_as_specified(rpms, root):
+# Of the service's group, closed to others; all else is root's, and the plugins nobody else may write.
+OWN = {"/etc/burrow": "drwxr-x--- root burrow", "/etc/burrow/clients": "drwxr-x--- root burrow",
+       "/etc/burrow/burrow.yaml": "-rw-r----- root burrow"}
+PLUGINS = {"auth-jwks": "burrow-plugin-jwks", "auth-http": "burrow-plugin-jwks",
+           "registry-kubernetes": "burrow-plugin-kubernetes", "command-expose": "burrow-plugin-kubernetes"}
+
+
+def test_files_and_owners_are_as_specified(rpms):
+    where = {}
+    for file in binaries(rpms):
+        name = run("rpm", "-qp", "--qf", "%{NAME}", file)
+        said = run("rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEMODES:perms} %{FILEUSERNAME} %{FILEGROUPNAME}\\n]", file)
+        for line in said.splitlines():
+            path, told = line.split(" ", 1)
+            where[path] = name
+            usual = {"d": "drwxr-xr-x", "l": "lrwxrwxrwx"}.get(told[0])
+            allowed = [usual] if usual else ["-rw-r--r--", "-rwxr-xr-x"]
+            assert told == OWN[path] if path in OWN else told in [f"{mode} root root" for mode in allowed], line
+    assert set(OWN) <= set(where)
+    for name in os.listdir(os.path.join(ROOT, "plugins")):
+        if name.startswith(PLUGIN_KINDS):
+            assert where[f"/usr/lib64/burrow/plugins/{name}.so"] == PLUGINS.get(name, "burrow")
+    for path, name in {"/usr/bin/burrow": "burrow", "/usr/bin/burrow-conformance": "burrow-devel",
+                       "/usr/lib/systemd/system/burrow-server.service": "burrow",
+                       "/usr/lib/systemd/system/burrow-server.socket": "burrow",
+                       "/usr/lib/systemd/system/burrow-client@.service": "burrow",
+                       "/usr/share/man/man1/burrow-expose.1.gz": "burrow-plugin-kubernetes"}.items():
+        assert where[path] == name
+    assert run("rpm", "-qp", "--configfiles", named(rpms, "burrow")).split() == ["/etc/burrow/burrow.yaml",
+                                                                                 "/etc/default/burrow-server"]
+
+
+def test_installed_upgraded_and_erased_as_specified(rpms, older_rpms, root):
+    """By rpm in the root, under a running systemd, so that the scripts have all that they call."""
     root.inside("apt-get", "-qq", "update")
-    root.inside("apt-get", "-qq", "-y", "--no-install-recommends", "install", *LIBRARIES)
-
-    def rpm(*arguments):
-        return run("rpm", "--root", root.folder, *arguments)
-
-    rpm("--initdb")
-    rpm("--nodeps", "--install", *binaries(rpms))
-    # Owners and modes are as the packages say; the user was made before the files came.
-    said = root.inside("stat", "-c", "%a %U:%G", "/etc/burrow", "/etc/burrow/clients", "/etc/burrow/burrow.yaml",
-                       "/usr/bin/burrow", "/usr/lib64/burrow/plugins/transport-ws.so")
-    assert said.split("\n")[:5] == ["750 root:burrow", "750 root:burrow", "640 root:burrow", "755 root:root",
-                                    "644 root:root"]
-    assert rpm("--verify", "--nodeps", "burrow", "burrow-plugin-jwks", "burrow-plugin-kubernetes") == ""
-    assert rpm("--query", "--configfiles", "burrow").split() == ["/etc/burrow/burrow.yaml",
-                                                                 "/etc/default/burrow-server"]
-    listed = {line.split()[0] for line in root.inside("burrow", "plugins").splitlines() if line}
-    assert {n for n in os.listdir(os.path.join(ROOT, "plugins"))
-            if n.startswith(("transport-", "auth-", "registry-", "command-"))} <= listed
-    # The server starts by the installed unit, ready for its service manager.
-    root.boot("""
-(umask 027; head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \\n' >/etc/burrow/jwt-secret; chgrp burrow /etc/burrow/jwt-secret)
+    root.inside("apt-get", "-qq", "-y", "--no-install-recommends", "install", "rpm", *LIBRARIES)
+    for folder, kept in ((rpms, "new"), (older_rpms, "old")):
+        os.mkdir(root.path(kept))
+        for file in binaries(folder):
+            shutil.copy(file, root.path(kept))
+    plugins = [n for n in os.listdir(os.path.join(ROOT, "plugins")) if n.startswith(PLUGIN_KINDS)]
+    log = root.boot(f"older={OLDER} plugins='{' '.join(plugins)}'\n" + r"""
+rpm --initdb
+rpm --nodeps --install /old/*.rpm
+getent passwd burrow                            # made before the files that are its group's
+stat -c '%a %U:%G %n' /etc/burrow /etc/burrow/clients /etc/burrow/burrow.yaml
+systemctl is-active burrow-server && exit 1     # nothing starts unasked
+for plugin in $plugins; do burrow plugins info $plugin >/dev/null; done
+secret /etc/burrow/jwt-secret
 systemctl start burrow-server
 systemctl reload burrow-server
-curl -sf http://127.0.0.1:8080/healthz
+client web
+until_true bridge web
+echoes "$(sed 's/.*://' /run/bridge)" hello
+echo '# mine' >>/etc/burrow/burrow.yaml
+[[ $(burrow version) == "burrow $older "* ]]
+pids=$(systemctl show -P MainPID burrow-server burrow-client@web)
+rpm --nodeps --upgrade /new/*.rpm
+rpm --query --all 'burrow*'
+[[ $(burrow version) != "burrow $older "* ]]
+grep -Fx "$pids" <(systemctl show -P MainPID burrow-server burrow-client@web) && exit 1
+until_true bridge web
+echoes "$(sed 's/.*://' /run/bridge)" again
+grep '# mine' /etc/burrow/burrow.yaml
+grep 'of the older version' /etc/default/burrow-server && exit 1
+rpm --verify --nodeps $(rpm --query --all 'burrow*') | tee /run/changed
+[ "$(sed 's/.* //' /run/changed)" = /etc/burrow/burrow.yaml ]
+rpm --erase $(rpm --query --all --qf '%{NAME}
+' 'burrow*')
+systemctl is-active burrow-server burrow-client@web && exit 1
+grep '# mine' /etc/burrow/burrow.yaml.rpmsave
+find /usr /var/lib/systemd -name '*burrow*' | tee /run/left
+[ ! -s /run/left ]
 echo DONE
 """)
-    # What the administrator changed stays, over an upgrade and a removal.
-    root.write("etc/burrow/burrow.yaml", "bridge-host: 127.0.0.1\n# mine\n")
-    rpm("--nodeps", "--upgrade", "--replacepkgs", named(rpms, "burrow"))
-    assert "# mine" in root.read("etc/burrow/burrow.yaml")
-    rpm("--erase", *(n for n in rpm("-qa", "--qf", "%{NAME}\\n").split() if n.startswith("burrow")))
-    assert "# mine" in root.read("etc/burrow/burrow.yaml.rpmsave")
-    assert not os.path.exists(root.path("usr/bin/burrow")) and not os.path.exists(root.path("usr/lib64/burrow"))
+    for line in ("750 root:burrow /etc/burrow", "750 root:burrow /etc/burrow/clients", "640 root:burrow /etc/burrow/burrow.yaml"):
+        assert line in log.splitlines()
