@@ -184,7 +184,7 @@ WEB = """services:
 """
 # In a network of its own, made for this test, where the ports of the example are free.
 COMPOSE = r"""
-set -eux
+set -eu
 ip link set lo up
 podman pull --quiet "oci-archive:$1"
 image=$(sed -n 's/^ *image: //p' compose.yaml | sort -u)
@@ -199,8 +199,8 @@ for name in server client; do
     grep -E '^(Uid|CapPrm|CapEff|CapBnd|NoNewPrivs):' "/proc/$pid/status" | sed "s/^/$name /"
     awk '$5 == "/" { print "'$name' root " $6 }' "/proc/$pid/mountinfo"
 done
-for _ in $(seq 300); do curl -sf -m 5 http://127.0.0.1:9000/healthz && break; sleep 0.2; done
-echo " through the tunnel"
+for _ in $(seq 300); do answer=$(curl -sf -m 5 http://127.0.0.1:9000/healthz) && break; sleep 0.2; done
+echo "$answer through the tunnel"
 """
 
 
@@ -218,7 +218,7 @@ def test_the_compose_example_carries_data_locked_in(archive, tmp_path):
     environment = {**os.environ, "CONTAINERS_CONF": str(tmp_path / "containers.conf"),
                    "CONTAINERS_STORAGE_CONF": str(tmp_path / "storage.conf")}
     said = run(*ONE_HIERARCHY, "unshare", "--net", "bash", "-c", COMPOSE, "example", archive, cwd=folder, env=environment)
-    assert "ok through the tunnel" in said
+    assert "ok through the tunnel" in said.splitlines()
     for name in ("server", "client"):
         told = {words[1].rstrip(":"): words[2:] for words in (line.split() for line in said.splitlines())
                 if len(words) > 2 and words[0] == name}
