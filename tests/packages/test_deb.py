@@ -108,8 +108,13 @@ sed -i '/^bearer-token-file/d' /etc/burrow/clients/web.yaml
 systemctl restart burrow-client@web
 until_true bridge web
 echoes "$(sed 's/.*://' /run/bridge)" hello
-# While it restarts nobody is refused.
-for i in 1 2 3; do systemctl restart burrow-server & curl -sf http://127.0.0.1:8080/healthz; wait; done
+# While it restarts nobody is refused (7); whom the old one had accepted when it ended may be cut off.
+for i in 1 2 3; do
+    systemctl restart burrow-server &
+    curl -sf http://127.0.0.1:8080/healthz || [ $? -ne 7 ]
+    wait
+    curl -sf http://127.0.0.1:8080/healthz
+done
 echo DONE
 """)
 
