@@ -15,7 +15,12 @@ abi=$(sed -n 's/.*BURROW_PLUGIN_SYMBOL "burrow_plugin_v\([0-9]*\)".*/\1/p' "$top
 SOURCE_DATE_EPOCH=$(git -C "$top" log -1 --format=%ct)
 export SOURCE_DATE_EPOCH PYTHONDONTWRITEBYTECODE=1
 date=$(LC_ALL=C date -u -d "@$SOURCE_DATE_EPOCH" '+%a %b %d %Y')
-work=$(mktemp -d)
+# A fixed name: the source package tells in its header where it was built.
+work=/var/tmp/burrow-rpmbuild
+mkdir "$work" || {
+    echo "$work: another build is going on, or was killed: remove the folder then" >&2
+    exit 1
+}
 trap 'rm -rf "$work"' EXIT
 
 mkdir -p "$work"/{SOURCES,SPECS}
