@@ -70,6 +70,8 @@ def test_the_end_is_announced(world, manager, side):
     manager.wait("READY=1")
     process.signal(signal.SIGTERM)
     manager.wait("STOPPING=1")
+    # The end of the test tells all that still run to end, and a second signal is not an orderly end.
+    assert process.wait(SECONDS) == 0
 
 
 @pytest.mark.parametrize("side", ["server", "client"])

@@ -85,7 +85,7 @@ for i in {1..300}; do
 done
 collected=
 zpty -w -n shell "$1"$'\t\t'
-for i in {1..100}; do
+for i in {1..2000}; do
     if zpty -r -t shell chunk; then collected+=$chunk; idle=0; else (( ++idle > 15 )) && [[ $collected != "" ]] && break; sleep 0.1; fi
 done
 zpty -d shell
