@@ -136,7 +136,7 @@ def test_a_bridge_outlives_a_lack_of_descriptors(world):
     for user in users:
         user.setblocking(False)
         user.connect_ex(client.bridge)
-    time.sleep(0.5)
+    site.server.wait_event("accept_paused", 20)
     resource.prlimit(site.server.pid, resource.RLIMIT_NOFILE, (soft, hard))
     for user in users:
         user.close()

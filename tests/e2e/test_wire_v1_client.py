@@ -273,9 +273,10 @@ def test_a_blackholed_target_delays_no_heartbeat(world, join):
         filler.append(sock)
     time.sleep(0.2)
     _, session = join(hole, interval=0.5, timeout=2.0)
-    session.open(acked=False)
+    stream = session.open(acked=False)
     for i in range(1, 5):
         session.wait_control("heartbeat_ack", 3, count=i)
+    assert not stream.acked.is_set(), "the hole let somebody in"
     for sock in filler:
         sock.close()
     session.check()

@@ -277,8 +277,7 @@ def test_a_response_follows_the_users_eof(world):
         stream = tunnel.client.accept()
         tunnel.client.acknowledge(stream)
         assert stream.recv_exactly(7) == b"request"
-        time.sleep(0.5)  # a close that was sent at the EOF would be here
-        assert not stream.closed.is_set()
+        assert not stream.closed.wait(7), "longer than for a user to whom nothing is owed"
         sender = threading.Thread(target=tunnel.client.wire.data, args=(stream.id, answer))
         sender.start()
         assert read_exactly(user, len(answer)) == answer
