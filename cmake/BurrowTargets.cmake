@@ -1,6 +1,12 @@
 # How every target of burrow is built: warnings, hardening, and one function per sort of
 # target, so that no folder's CMakeLists.txt repeats a flag.
 
+# What a sanitizer brings is not there when a plugin is linked, and it replaces what _FORTIFY_SOURCE checks.
+set(BURROW_INSTRUMENTED OFF)
+if(BURROW_SANITIZE OR BURROW_TSAN OR BURROW_FUZZ)
+  set(BURROW_INSTRUMENTED ON)
+endif()
+
 set(BURROW_WARNINGS
     -Wall -Wextra -Wshadow -Wconversion -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes
     -Wvla -Wpointer-arith -Wundef -Wformat=2 -Werror)
@@ -8,7 +14,7 @@ set(BURROW_HARDENING -fstack-protector-strong -fvisibility=hidden -fno-strict-al
                      -ffunction-sections -fdata-sections)
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   list(APPEND BURROW_HARDENING -O2 -U_FORTIFY_SOURCE)
-  if(NOT BURROW_SANITIZE AND NOT BURROW_FUZZ)
+  if(NOT BURROW_INSTRUMENTED)
     list(APPEND BURROW_HARDENING -D_FORTIFY_SOURCE=2)
   endif()
 endif()
@@ -20,6 +26,11 @@ target_include_directories(burrow_flags INTERFACE ${PROJECT_SOURCE_DIR}/include)
 target_link_options(burrow_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--as-needed)
 if(BURROW_SANITIZE)
   set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_compile_options(burrow_flags INTERFACE ${sanitize})
+  target_link_options(burrow_flags INTERFACE ${sanitize})
+endif()
+if(BURROW_TSAN)
+  set(sanitize -fsanitize=thread -fno-omit-frame-pointer)
   target_compile_options(burrow_flags INTERFACE ${sanitize})
   target_link_options(burrow_flags INTERFACE ${sanitize})
 endif()
@@ -57,7 +68,7 @@ function(burrow_bundled_plugin name)
     ${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${BURROW_PLUGIN_DIR})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/plugins/shared)
   target_link_libraries(${name} PRIVATE burrow_flags ${arg_LIBS})
-  if(NOT BURROW_SANITIZE AND NOT BURROW_FUZZ)
+  if(NOT BURROW_INSTRUMENTED)
     target_link_options(${name} PRIVATE -Wl,-z,defs)
   endif()
   target_link_options(${name} PRIVATE -Wl,--exclude-libs,ALL)

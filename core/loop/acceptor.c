@@ -70,6 +70,19 @@ void accept_guard_finish(struct accept_guard *guard)
     guard->magic = 0;
 }
 
+void acceptor_pause(struct acceptor *a)
+{
+    must_be(a, ACCEPTOR_MAGIC);
+    if (a->is_paused)
+        return;
+    if (TAILQ_EMPTY(&a->guard->paused))
+        loop_timer_set(a->guard->timer, ACCEPT_PAUSE_MS);
+    a->is_paused = true;
+    a->last_us = 0;
+    TAILQ_INSERT_TAIL(&a->guard->paused, a, entry);
+    loop_rewatch(a->watch, 0);
+}
+
 /* No descriptor is free, or what memory is left belongs to those who are here: the connection that
  * waits longest is refused by means of the reserve, so that its user hears something, and the
  * others wait in the backlog. */
@@ -86,11 +99,8 @@ static void shed_and_pause(struct acceptor *a, int error)
         }
         take_reserve(guard);
     }
-    a->is_paused = true;
-    TAILQ_INSERT_TAIL(&guard->paused, a, entry);
-    loop_rewatch(a->watch, 0);
+    acceptor_pause(a);
     guard->pauses++;
-    loop_timer_set(guard->timer, ACCEPT_PAUSE_MS);
     uint64_t now = loop_now_ms(guard->loop);
     if (guard->logged_ms == 0 || now - guard->logged_ms >= SAY_EVERY_MS) {
         guard->logged_ms = now;
@@ -117,6 +127,23 @@ static bool is_passing(int error)
     }
 }
 
+/*
+ * How many to take in this turn. When thousands come at once, each costs a handshake on a turn
+ * that follows; who takes more than those turns can bear makes all of them, and every stream,
+ * late, until they give up and come again. So the batch shrinks while turns are slow.
+ */
+static uint32_t batch(struct acceptor *a)
+{
+    uint64_t now = loop_clock_us(a->guard->loop);
+    bool is_slow = a->last_us != 0 && now - a->last_us > ACCEPT_SLOW_US;
+    uint32_t half = a->batch / 2;
+    a->batch = is_slow ? (half > 0 ? half : 1) : 2 * a->batch;
+    if (a->batch == 0 || a->batch > ACCEPT_A_TURN)
+        a->batch = ACCEPT_A_TURN;
+    a->last_us = now;
+    return a->batch;
+}
+
 static void on_readable(void *arg, int events)
 {
     struct acceptor *a = arg;
@@ -126,13 +153,16 @@ static void on_readable(void *arg, int events)
         shed_and_pause(a, ENOMEM);
         return;
     }
-    for (int i = 0; i < ACCEPT_A_TURN && !a->is_paused; i++) {
+    const uint32_t most = batch(a);
+    for (uint32_t i = 0; i < most && !a->is_paused; i++) {
         struct sockaddr_storage ss;
         socklen_t len = sizeof ss;
         int fd = accept4(a->fd, (struct sockaddr *)(void *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
-            if (errno == EAGAIN || errno == EWOULDBLOCK)
+            if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                a->last_us = 0;
                 return;
+            }
             if (is_passing(errno))
                 continue;
             shed_and_pause(a, errno);

@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 
 #define ACCEPT_A_TURN 64
+#define ACCEPT_SLOW_US 20000u /* a turn */
 #define ACCEPT_PAUSE_MS 100u
 /* Kept free for those who are here: a turn's handshakes over TLS take a third of it. */
 #define ACCEPT_MEMORY ((size_t)16 << 20)
@@ -46,6 +47,8 @@ struct acceptor {
     acceptor_fn *fn;
     void *arg;
     bool is_paused;
+    uint32_t batch;   /* that the last turn was ready to take */
+    uint64_t last_us; /* when that was, if more were waiting; else 0 */
     TAILQ_ENTRY(acceptor) entry;
     struct burrow_addr local; /* as bound: the real port */
     char path[ACCEPTOR_PATH]; /* of a Unix socket, else "" */
@@ -70,6 +73,8 @@ int acceptor_open_path(struct acceptor *acceptor, struct accept_guard *guard, co
 /* "127.0.0.1:80" or "unix:/run/x.sock", for logs. Returns buf. */
 #define ACCEPTOR_TEXT (ACCEPTOR_PATH + 8)
 const char *acceptor_text(const struct acceptor *acceptor, char buf[ACCEPTOR_TEXT]);
+/* Accepts nothing for ACCEPT_PAUSE_MS; who comes meanwhile waits. Also inside its fn. */
+void acceptor_pause(struct acceptor *acceptor);
 void acceptor_close(struct acceptor *acceptor); /* also one that was never opened (zeroed) */
 
 #endif

@@ -394,7 +394,8 @@ static struct attachment *attachment_create(struct server *server, const struct 
     return a;
 }
 
-static void say_connected(const struct attachment *a, const struct burrow_link *link, bool resumed)
+static void say_connected(const struct attachment *a, const struct burrow_link *link,
+                          const char *auth, bool resumed)
 {
     const struct log *log = a->server->log;
     char text[ADDRESS_TEXT];
@@ -402,7 +403,8 @@ static void say_connected(const struct attachment *a, const struct burrow_link *
            burrow_str("session", a->session_id),
            burrow_str("peer", address_format(link_peer(link), text)),
            burrow_str("transport", link_transport_name(link)), burrow_uint("protocol", a->protocol),
-           burrow_uint("resumed", resumed));
+           burrow_uint("resumed", resumed), burrow_str("auth", auth),
+           burrow_int("expires_ms", a->expires_ms));
     bridges_say(a->record);
 }
 
@@ -461,7 +463,7 @@ int clients_register(struct server *server, struct burrow_link *link, const stru
         return no_memory(ret_code, ret_message);
     }
     attach(a, record);
-    say_connected(a, link, resumed);
+    say_connected(a, link, right->auth, resumed);
     permit_say(record);
     registrations_publish(record);
     return BURROW_OK;

@@ -34,11 +34,13 @@ struct handshake {
     TAILQ_ENTRY(handshake) entry;
     struct burrow_link *link;
     struct loop_timer *timer;
+    uint64_t begun_ms;
     struct auth_request *request;
     uint64_t request_id;
     bool authenticated; /* the transport's credential was judged: expires_ms, subject hold */
     bool has_subject;
     char subject[AUTH_MAX_SUBJECT + 1];
+    char auth[64]; /* the plugin that allowed it */
     int64_t expires_ms;
     struct grants *grants;
     /* A TLS client certificate that nobody has judged: it is shown again with the token. */
@@ -151,7 +153,7 @@ static void admit(struct handshake *h)
                h->subject);
         return;
     }
-    const struct right right = {.expires_ms = h->expires_ms, .grants = h->grants};
+    const struct right right = {.auth = h->auth, .expires_ms = h->expires_ms, .grants = h->grants};
     const char *code, *message;
     if (clients_register(server, h->link, h->reg, &right, &code, &message) != BURROW_OK) {
         refuse(h, BURROW_CLOSE_POLICY, code, message, message);
@@ -168,6 +170,7 @@ static void keep_allowance(struct handshake *h, const struct auth_verdict *v)
     h->has_subject = v->subject != NULL;
     if (v->subject != NULL)
         snprintf(h->subject, sizeof h->subject, "%s", v->subject);
+    snprintf(h->auth, sizeof h->auth, "%s", v->plugin);
     h->expires_ms = v->expires_ms;
     h->grants = grants_ref(v->grants);
 }
@@ -441,8 +444,24 @@ static const struct link_events handshake_events = {
 
 /* ---- begin and end ---- */
 
-static void drop_oldest(struct server *server, struct pending *pending)
+static bool oldest_is_young(const struct server *server)
 {
+    const struct handshake *oldest = TAILQ_FIRST(&server->pending.list);
+    return oldest != NULL && loop_now_ms(server->loop) - oldest->begun_ms < PENDING_YOUNG_MS;
+}
+
+bool handshakes_full(const struct server *server)
+{
+    return server->pending.count >= MAX_PENDING && oldest_is_young(server);
+}
+
+/* One that is young is most likely on its way: to end it for another that will fare no better
+ * means that nobody gets in. */
+static void make_room(struct server *server, struct pending *pending)
+{
+    if (pending->count < MAX_PENDING ||
+        (pending->count < MAX_PENDING + PENDING_OVER && oldest_is_young(server)))
+        return;
     struct handshake *oldest = TAILQ_FIRST(&pending->list);
     server->stats.dropped_pending++;
     handshake_end(oldest, BURROW_CLOSE_ABORT, "too many handshakes");
@@ -452,8 +471,7 @@ void handshake_begin(struct listener *listener, int fd, const struct burrow_addr
 {
     struct server *server = listener->server;
     struct pending *pending = &server->pending;
-    if (pending->count >= MAX_PENDING)
-        drop_oldest(server, pending);
+    make_room(server, pending);
 
     struct handshake *h = calloc(1, sizeof *h);
     struct burrow_accept accepted = {
@@ -477,6 +495,7 @@ void handshake_begin(struct listener *listener, int fd, const struct burrow_addr
     h->magic = HANDSHAKE_MAGIC;
     h->server = server;
     h->pending = pending;
+    h->begun_ms = loop_now_ms(server->loop);
     TAILQ_INSERT_TAIL(&pending->list, h, entry);
     pending->count++;
     loop_timer_set(h->timer, HANDSHAKE_MS);

@@ -25,10 +25,12 @@
 
 #define SERVER_MAGIC 0x53525630u
 #define MAX_LISTENERS (2 + SERVER_MAX_LISTEN)
-#define MAX_PENDING 256u      /* handshakes; at the limit the oldest goes */
-#define HANDSHAKE_MS 10000u   /* until the first message may flow; also an idle HTTP connection */
-#define REGISTER_MS 5000u     /* until the register frame is complete */
-#define TAKEOVERS_A_MINUTE 4u /* of one client id; who comes then has to wait */
+#define MAX_PENDING 256u       /* handshakes; at the limit the oldest goes */
+#define PENDING_YOUNG_MS 2000u /* until then it does not: who comes has to wait */
+#define PENDING_OVER 64u       /* of those who come nevertheless */
+#define HANDSHAKE_MS 10000u    /* until the first message may flow; also an idle HTTP connection */
+#define REGISTER_MS 5000u      /* until the register frame is complete */
+#define TAKEOVERS_A_MINUTE 4u  /* of one client id; who comes then has to wait */
 #define SMALL_WINDOW 16384u
 #define STREAM_WINDOW (4u << 20)
 #define SESSION_WINDOW (16u << 20)
@@ -116,6 +118,8 @@ void listeners_close(struct server *server);
 
 /* ---- handshake.c ---- */
 void handshake_begin(struct listener *listener, int fd, const struct burrow_addr *peer);
+/* As many as there may be, and none of them late: better accept nobody for a moment. */
+bool handshakes_full(const struct server *server);
 void handshake_drop_all(struct server *server, const char *why);
 
 /* Counts and logs a credential that was not allowed. */
@@ -179,6 +183,7 @@ struct client_record {
 
 /* What a verdict gave to its client. */
 struct right {
+    const char *auth;      /* the plugin that said so, or "" */
     int64_t expires_ms;    /* Unix time, 0: never */
     struct grants *grants; /* borrowed; NULL: no limits beyond the server's */
 };

@@ -14,6 +14,8 @@ static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
     must_be(listener->server, SERVER_MAGIC);
     listener->server->stats.accepted++;
     handshake_begin(listener, fd, peer);
+    if (handshakes_full(listener->server))
+        acceptor_pause(&listener->acceptor);
 }
 
 static const struct link_transport *transport_named(const struct server *server, const char *name)

@@ -106,6 +106,15 @@ static uint64_t value_bytes(const struct bridge *b, uint32_t out)
     return out ? b->stats->bytes_out : b->stats->bytes_in;
 }
 
+static void write_labels(FILE *f, const void *arg)
+{
+    const struct bridge *b = arg;
+    fputs("client=", f);
+    metric_label(f, b->record->id);
+    fputs(",service=", f);
+    metric_label(f, b->name);
+}
+
 static void write_service(FILE *f, const struct server *s, const char *name,
                           service_value_fn *value, uint32_t index, const char *label,
                           const char *text)
@@ -116,14 +125,26 @@ static void write_service(FILE *f, const struct server *s, const char *name,
         const struct bridge *b;
         TAILQ_FOREACH(b, &record->bridges, entry)
         {
-            fprintf(f, "%s{client=", name);
-            metric_label(f, record->id);
-            fputs(",service=", f);
-            metric_label(f, b->name);
+            fprintf(f, "%s{", name);
+            write_labels(f, b);
             if (label != NULL)
                 fprintf(f, ",%s=\"%s\"", label, text);
             fprintf(f, "} %" PRIu64 "\n", value(b, index));
         }
+    }
+}
+
+static void write_service_latency(FILE *f, const struct server *s)
+{
+    const char *name = "burrow_service_open_seconds";
+    metric_head(f, name, "histogram",
+                "From a connection to a service's bridge until its target is connected.");
+    const struct client_record *record, *next;
+    HASH_ITER(hh, s->clients, record, next)
+    {
+        const struct bridge *b;
+        TAILQ_FOREACH(b, &record->bridges, entry)
+        metric_latency_samples(f, name, &b->stats->open_latency, write_labels, b);
     }
 }
 
@@ -147,6 +168,7 @@ static void write_services(FILE *f, const struct server *s)
     metric_head(f, name, "counter", "Payload of a service: in from its client, out to it.");
     write_service(f, s, name, value_bytes, 0, "direction", "in");
     write_service(f, s, name, value_bytes, 1, "direction", "out");
+    write_service_latency(f, s);
 }
 
 static void write_all(FILE *f, const void *arg)

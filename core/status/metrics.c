@@ -25,15 +25,41 @@ void metric_counter(FILE *f, const char *name, uint64_t value, const char *help)
 
 void metric_latency(FILE *f, const char *name, const struct latency *latency, const char *help)
 {
-    uint64_t sum = 0;
     metric_head(f, name, "histogram", help);
+    metric_latency_samples(f, name, latency, NULL, NULL);
+}
+
+/* NAME_KIND and what labels writes; le: NULL but for buckets. */
+static void begin_sample(FILE *f, const char *name, const char *kind, const char *le,
+                         void (*labels)(FILE *f, const void *arg), const void *arg)
+{
+    fprintf(f, "%s_%s", name, kind);
+    if (labels != NULL || le != NULL)
+        fputc('{', f);
+    if (labels != NULL)
+        labels(f, arg);
+    if (le != NULL)
+        fprintf(f, "%sle=\"%s\"", labels != NULL ? "," : "", le);
+    fputs(labels != NULL || le != NULL ? "} " : " ", f);
+}
+
+void metric_latency_samples(FILE *f, const char *name, const struct latency *latency,
+                            void (*labels)(FILE *f, const void *arg), const void *arg)
+{
+    uint64_t sum = 0;
+    char le[16];
     for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
         sum += latency->buckets[i];
-        fprintf(f, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, latency_bounds_us[i] / 1e6, sum);
+        snprintf(le, sizeof le, "%g", latency_bounds_us[i] / 1e6);
+        begin_sample(f, name, "bucket", le, labels, arg);
+        fprintf(f, "%" PRIu64 "\n", sum);
     }
-    fprintf(f, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, latency->count);
-    fprintf(f, "%s_sum %.6f\n", name, (double)latency->sum_us / 1e6);
-    fprintf(f, "%s_count %" PRIu64 "\n", name, latency->count);
+    begin_sample(f, name, "bucket", "+Inf", labels, arg);
+    fprintf(f, "%" PRIu64 "\n", latency->count);
+    begin_sample(f, name, "sum", NULL, labels, arg);
+    fprintf(f, "%.6f\n", (double)latency->sum_us / 1e6);
+    begin_sample(f, name, "count", NULL, labels, arg);
+    fprintf(f, "%" PRIu64 "\n", latency->count);
 }
 
 void metric_results(FILE *f, const char *name, uint64_t taken, uint64_t refused, const char *help)

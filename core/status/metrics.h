@@ -17,6 +17,9 @@ void metric_gauge(FILE *f, const char *name, uint64_t value, const char *help);
 void metric_counter(FILE *f, const char *name, uint64_t value, const char *help);
 /* A histogram of seconds. */
 void metric_latency(FILE *f, const char *name, const struct latency *latency, const char *help);
+/* One of several below a head; labels writes its own labels, NULL: it has none. */
+void metric_latency_samples(FILE *f, const char *name, const struct latency *latency,
+                            void (*labels)(FILE *f, const void *arg), const void *arg);
 /* A counter of what was taken and what was refused. */
 void metric_results(FILE *f, const char *name, uint64_t taken, uint64_t refused, const char *help);
 /* A text in quotes, as the value of a label. */

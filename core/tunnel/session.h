@@ -105,7 +105,8 @@ struct session_stats {
 struct service_stats {
     uint32_t refs;
     uint64_t streams_active, bytes_in, bytes_out;
-    uint64_t stream_ends[11]; /* as above */
+    uint64_t stream_ends[11];    /* as above */
+    struct latency open_latency; /* likewise */
 };
 struct service_stats *service_stats_create(void); /* one reference; NULL: out of memory */
 void service_stats_unref(struct service_stats *stats);

@@ -54,7 +54,10 @@ void stream_accepted(struct stream *st)
 
     st->accepted = true;
     s->opens_pending--;
-    latency_add(&s->config.stats->open_latency, loop_clock_us(s->loop) - st->opened_us);
+    const uint64_t took = loop_clock_us(s->loop) - st->opened_us;
+    latency_add(&s->config.stats->open_latency, took);
+    if (st->service)
+        latency_add(&st->service->open_latency, took);
 }
 
 struct service_stats *service_stats_create(void)

@@ -242,6 +242,9 @@ def test_each_service_has_metrics_of_its_own_where_that_is_asked_for(world):
             'burrow_service_streams_active{client="client-a",service="pg"}': "1",
             'burrow_service_stream_ends_total{client="client-a",service="pg",result="ok"}': "3",
             'burrow_service_stream_ends_total{client="client-a",service="gone",result="refused"}': "1",
+            'burrow_service_open_seconds_count{client="client-a",service="pg"}': "4",
+            'burrow_service_open_seconds_bucket{client="client-a",service="pg",le="+Inf"}': "4",
+            'burrow_service_open_seconds_count{client="client-a",service="gone"}': "0",
             'burrow_service_bytes_total{client="client-a",service="pg",direction="in"}': "3001",
             'burrow_service_bytes_total{client="client-a",service="pg",direction="out"}': "3001",
         }

@@ -92,7 +92,7 @@ def test_bridge_addr_of_one_service(world):
 def test_without_bridges_there_is_no_bridge_listener(world):
     server = world.server("ws", bridge_host="")
     client = world.client(server, "127.0.0.1:9", wait=False)
-    server.wait_event("client_connected", client="client-a")
+    server.wait_event("client_connected", client="client-a", auth="auth-hmac")
     client.wait_event("connected")
     assert ask(server, path="/api/clients/client-a/bridge-addr")[::2] == (404, "no bridge listener\n")
 

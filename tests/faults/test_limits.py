@@ -25,6 +25,11 @@ def descriptors(process):
     return len(os.listdir(f"/proc/{process.pid}/fd"))
 
 
+def links(process):
+    folder = f"/proc/{process.pid}/fd"
+    return sorted(os.readlink(f"{folder}/{name}") for name in os.listdir(folder))
+
+
 def answers(address, request):
     """True when a new connection gets this far: "echo" through a bridge, "http" at the server's port."""
     with contextlib.suppress(OSError, EOFError), dial(address, 2) as sock:
@@ -40,7 +45,7 @@ def wait_until(what, why, seconds=20):
     """The seconds until what() is true."""
     start = time.monotonic()
     while not what():
-        assert time.monotonic() - start < seconds, why
+        assert time.monotonic() - start < seconds, why() if callable(why) else why
         time.sleep(0.02)
     return time.monotonic() - start
 
@@ -84,7 +89,7 @@ def test_when_descriptors_run_out_accepting_pauses_and_resumes(world, sized, sla
     assert sorted(cores)[-1 - len(cores) // 20] <= 0.05 + 1.0 / TICK, cores
     assert max(resumed) <= 1 + slack, resumed
     user.close()
-    wait_until(lambda: descriptors(server) <= before - 1, "descriptors are left")
+    wait_until(lambda: descriptors(server) <= before - 1, lambda: f"descriptors are left: {links(server)}")
     assert not client.seen("disconnected")
 
 
@@ -107,7 +112,7 @@ def test_when_memory_runs_out_the_new_wait_and_the_running_go_on(world, burrow, 
     resource.prlimit(server.pid, resource.RLIMIT_AS, (limit, limit))
     many = Many(burrow, server, target, sized(10000, 1600), "--tls-ca", burrow.certificate[0])
     world.processes.append(many)
-    server.wait_event("accept_paused", 300, reason="Cannot allocate memory")
+    server.wait_event("accept_paused", sized(900, 300), reason="Cannot allocate memory")
     for _ in range(sized(20, 5)):
         exchange(users, 1 << 20)
         time.sleep(1)

@@ -59,7 +59,7 @@ class Burrow:
         if not os.path.exists(path):
             return False
         with open(path) as cache:
-            return re.search(r"^BURROW_SANITIZE:BOOL=(ON|TRUE|1)$", cache.read(), re.M) is not None
+            return re.search(r"^BURROW_(SANITIZE|TSAN):BOOL=(ON|TRUE|1)$", cache.read(), re.M) is not None
 
     @property
     def certificate(self):

@@ -393,10 +393,27 @@ static void at_the_limit_the_oldest_handshake_goes(void **state)
     for (unsigned i = 2; i < MAX_PENDING; i++)
         rig_accept(rig);
     assert_false(oldest->closing);
+    fake_loop_advance(rig->loop, PENDING_YOUNG_MS);
     rig_accept(rig);
     assert_true(oldest->closing);
     assert_false(second->closing);
     assert_int_equal(rig->server->pending.count, MAX_PENDING);
+}
+
+static void a_young_handshake_does_not_go_but_for_a_flood(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    struct recorder_conn *oldest = rig_accept(rig);
+    for (unsigned i = 1; i < MAX_PENDING; i++)
+        rig_accept(rig);
+    assert_true(handshakes_full(rig->server));
+    fake_loop_advance(rig->loop, PENDING_YOUNG_MS - 1);
+    for (unsigned i = 0; i < PENDING_OVER; i++)
+        rig_accept(rig);
+    assert_false(oldest->closing);
+    rig_accept(rig);
+    assert_true(oldest->closing);
 }
 
 static void token_in_register_lets_a_connection_without_a_token_go_on(void **state)
@@ -479,6 +496,7 @@ int main(void)
         TEST(a_register_must_come_within_five_seconds),
         TEST(a_silent_connection_is_dropped_after_ten_seconds),
         TEST(at_the_limit_the_oldest_handshake_goes),
+        TEST(a_young_handshake_does_not_go_but_for_a_flood),
         TEST(token_in_register_lets_a_connection_without_a_token_go_on),
         TEST(a_refused_accept_leaves_nothing),
         TEST(stop_drops_handshakes_and_ends_sessions),
