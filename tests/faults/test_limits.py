@@ -110,7 +110,7 @@ def test_when_memory_runs_out_the_new_wait_and_the_running_go_on(world, burrow, 
     exchange(users, 1 << 20)
     limit = sized(256 * MIB, server.memory_kib("VmSize") * 1024 + 40 * MIB)
     resource.prlimit(server.pid, resource.RLIMIT_AS, (limit, limit))
-    many = Many(burrow, server, target, sized(10000, 1600), "--tls-ca", burrow.certificate[0])
+    many = Many(burrow, server, target, sized(13000, 1600), "--tls-ca", burrow.certificate[0])
     world.processes.append(many)
     server.wait_event("accept_paused", sized(900, 300), reason="Cannot allocate memory")
     for _ in range(sized(20, 5)):
