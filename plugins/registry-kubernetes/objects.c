@@ -167,6 +167,18 @@ json_t *service_object(const struct wanted *w, const json_t *existing, const jso
     return service;
 }
 
+/* With the Service it goes. */
+static void set_service(json_t *metadata, const char *name, const json_t *service)
+{
+    const char *uid =
+        json_string_value(json_object_get(json_object_get(service, "metadata"), "uid"));
+    json_t *owner = json_pack("{s:s, s:s, s:s, s:s}", "apiVersion", "v1", "kind", "Service", "name",
+                              name, "uid", uid != NULL ? uid : "");
+    if (uid != NULL)
+        set_owner(metadata, owner);
+    json_decref(owner);
+}
+
 json_t *slice_object(const struct wanted *w, const json_t *existing, const json_t *service,
                      const struct holder *holder)
 {
@@ -176,14 +188,7 @@ json_t *slice_object(const struct wanted *w, const json_t *existing, const json_
     json_object_set_new(labels, "kubernetes.io/service-name", json_string(w->name));
     json_object_set_new(labels, "endpointslice.kubernetes.io/managed-by",
                         json_string("burrow.dev"));
-    const char *uid =
-        json_string_value(json_object_get(json_object_get(service, "metadata"), "uid"));
-    json_t *owner = json_pack("{s:s, s:s, s:s, s:s}", "apiVersion", "v1", "kind", "Service", "name",
-                              w->name, "uid", uid != NULL ? uid : "");
-    if (uid != NULL)
-        set_owner(metadata, owner);
-    json_decref(owner);
-
+    set_service(metadata, w->name, service);
     json_object_set_new(slice, "addressType",
                         json_string(strchr(holder->address, ':') != NULL ? "IPv6" : "IPv4"));
     json_object_set_new(slice, "endpoints",
@@ -197,6 +202,41 @@ json_t *slice_object(const struct wanted *w, const json_t *existing, const json_
                                         "TCP", "port", (int)w->ports[i].bridge_port));
     json_object_set_new(slice, "ports", ports);
     return slice;
+}
+
+json_t *admitted_pods(const char *text, const char *client_id)
+{
+    static const char place[] = "{client}";
+    char filled[1024], hash[HASH_ROOM];
+    const char *id = is_label_value(client_id) ? client_id : client_hash(client_id, hash);
+    size_t used = 0;
+    while (*text != '\0') {
+        bool here = strncmp(text, place, sizeof place - 1) == 0;
+        int n =
+            snprintf(filled + used, sizeof filled - used, "%.*s", here ? 63 : 1, here ? id : text);
+        if (n < 0 || (size_t)n >= sizeof filled - used)
+            return NULL;
+        used += (size_t)n;
+        text += here ? sizeof place - 1 : 1;
+    }
+    return used > 0 ? selector_from(filled) : NULL;
+}
+
+json_t *policy_object(const struct wanted *w, const json_t *existing, const json_t *service,
+                      const json_t *selector, const json_t *admitted)
+{
+    json_t *policy = skeleton(existing, "networking.k8s.io/v1", "NetworkPolicy", w->name);
+    json_t *metadata = member(policy, "metadata"), *ports = json_array();
+    set_labels(metadata, w);
+    set_service(metadata, w->name, service);
+    for (size_t i = 0; i < w->port_count; i++)
+        json_array_append_new(ports, json_pack("{s:s, s:i}", "protocol", "TCP", "port",
+                                               (int)w->ports[i].bridge_port));
+    json_object_set_new(policy, "spec",
+                        json_pack("{s:{s:O}, s:[s], s:[{s:[{s:{s:O}}], s:o}]}", "podSelector",
+                                  "matchLabels", selector, "policyTypes", "Ingress", "ingress",
+                                  "from", "podSelector", "matchLabels", admitted, "ports", ports));
+    return policy;
 }
 
 json_t *event_object(const json_t *about, const char *name_space, const char *reason,

@@ -63,6 +63,14 @@ json_t *service_object(const struct wanted *wanted, const json_t *existing, cons
 json_t *slice_object(const struct wanted *wanted, const json_t *existing, const json_t *service,
                      const struct holder *holder);
 
+/* The labels of the pods that a NetworkPolicy lets to this client: a selector in which "{client}"
+ * stands for the id, or for its hash where the id is no label value. NULL: it is none. */
+json_t *admitted_pods(const char *text, const char *client_id);
+/* The NetworkPolicy that lets the admitted pods, and no others, to the client's ports of the
+ * selected ones; it belongs to the Service. */
+json_t *policy_object(const struct wanted *wanted, const json_t *existing, const json_t *service,
+                      const json_t *selector, const json_t *admitted);
+
 /* An event that shows at `about` (a reference to the Deployment or pod), as kubectl describe tells.
  */
 json_t *event_object(const json_t *about, const char *name_space, const char *reason,

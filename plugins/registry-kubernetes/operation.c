@@ -5,6 +5,7 @@
  * core tries again later.
  *
  *   publish    get Service → create or replace it → (get EndpointSlice → create or replace it)
+ *              → (get NetworkPolicy → create or replace it)
  *              a Service with a slice that shall have the selector is deleted and made anew
  *   withdraw   get Service → (get the pod that keeps it) → delete it
  *   list       get all of ours → (get the pods, to see whose keeper is gone)
@@ -106,13 +107,64 @@ static struct operation *answered(void *arg)
 
 /* ---- publish ---- */
 
+static void on_policy_written(void *arg, int result, int status, const json_t *body,
+                              const char *error)
+{
+    struct operation *o = answered(arg);
+    (void)body;
+    if (result == BURROW_OK)
+        finish(o, BURROW_OK, NULL);
+    else if (!begin_anew(o, status))
+        refused(o, result, status, error);
+}
+
+static void on_policy(void *arg, int result, int status, const json_t *body, const char *error)
+{
+    struct operation *o = answered(arg);
+    struct registry *r = o->registry;
+    const json_t *existing = result == BURROW_OK ? body : NULL;
+    if (result != BURROW_OK && status != 404) {
+        refused(o, result, status, error);
+        return;
+    }
+    if (existing != NULL && !is_ours(existing)) {
+        finish(o, BURROW_EDENIED,
+               "there is a NetworkPolicy of the name of the client's Service that is "
+               "not ours; it is left alone");
+        return;
+    }
+    json_t *admitted = admitted_pods(r->settings->policy, o->wanted.client_id);
+    if (admitted == NULL) {
+        finish(o, BURROW_EINVAL, "kube-network-policy makes no label of this client's id");
+        return;
+    }
+    json_t *policy = policy_object(&o->wanted, existing, o->object, r->selector, admitted);
+    if (existing != NULL && json_equal(policy, existing))
+        finish(o, BURROW_OK, NULL);
+    else
+        call(o, existing != NULL ? "PUT" : "POST", "/apis/networking.k8s.io/v1", "networkpolicies",
+             existing != NULL ? o->wanted.name : NULL, policy, on_policy_written);
+    json_decref(policy);
+    json_decref(admitted);
+}
+
+/* The Service leads to this server; now who may come. */
+static void endpoints_are_there(struct operation *o)
+{
+    if (o->registry->settings->policy != NULL)
+        call(o, "GET", "/apis/networking.k8s.io/v1", "networkpolicies", o->wanted.name, NULL,
+             on_policy);
+    else
+        finish(o, BURROW_OK, NULL);
+}
+
 static void on_slice_written(void *arg, int result, int status, const json_t *body,
                              const char *error)
 {
     struct operation *o = answered(arg);
     (void)body;
     if (result == BURROW_OK)
-        finish(o, BURROW_OK, NULL);
+        endpoints_are_there(o);
     else if (!begin_anew(o, status))
         refused(o, result, status, error);
 }
@@ -147,7 +199,7 @@ static void on_slice(void *arg, int result, int status, const json_t *body, cons
     const json_t *existing = result == BURROW_OK ? body : NULL;
     json_t *slice = slice_object(&o->wanted, existing, o->object, &r->holder);
     if (existing != NULL && json_equal(slice, existing))
-        finish(o, BURROW_OK, NULL);
+        endpoints_are_there(o);
     else
         call(o, existing != NULL ? "PUT" : "POST", "/apis/discovery.k8s.io/v1", "endpointslices",
              existing != NULL ? o->wanted.name : NULL, slice, on_slice_written);
@@ -161,7 +213,7 @@ static void service_is_there(struct operation *o)
         call(o, "GET", "/apis/discovery.k8s.io/v1", "endpointslices", o->wanted.name, NULL,
              on_slice);
     else
-        finish(o, BURROW_OK, NULL);
+        endpoints_are_there(o);
 }
 
 static void on_service_written(void *arg, int result, int status, const json_t *body,

@@ -19,7 +19,7 @@ enum { METRIC_WRITES, METRIC_FAILURES, METRIC_FOREIGN };
 struct settings {
     const char *enable;     /* auto, true, false */
     const char *name_space; /* NULL: that of the pod or context */
-    const char *selector, *kubeconfig, *context, *endpoints;
+    const char *selector, *kubeconfig, *context, *endpoints, *policy;
     uint8_t allow_exec;
 };
 

@@ -20,6 +20,9 @@ static const struct burrow_option options[] = {
     BURROW_OPTION_STRING(struct settings, endpoints, "kube-endpoints", "auto", "HOW", 0, "auto|selector|slice",
                          "how a Service leads to the server: by the selector, or by an EndpointSlice to this very pod, "
                          "which several replicas need; auto prefers the latter where POD_NAME, POD_IP and the Role allow it"),
+    BURROW_OPTION_STRING(struct settings, policy, "kube-network-policy", NULL, "LABEL=VALUE[,...]", 0, NULL,
+                         "let only pods of the namespace with these labels reach a client's services, by a NetworkPolicy "
+                         "for each client; {client} stands for its id"),
     BURROW_OPTION_PATH(struct settings, kubeconfig, "kubeconfig", NULL, "FILE", 0,
                        "kubeconfig to use outside of a cluster; by default KUBECONFIG or ~/.kube/config"),
     BURROW_OPTION_STRING(struct settings, context, "kube-context", NULL, "CONTEXT", 0, NULL,
@@ -75,6 +78,14 @@ static int check(const struct burrow_host *host, const void *config)
             "--bridge-pod-selector (BURROW_BRIDGE_POD_SELECTOR): \"%.80s\": expected "
             "labels such as app=burrow-server,tier=edge",
             s->selector);
+    json_t *admitted = s->policy != NULL ? admitted_pods(s->policy, "a") : json_null();
+    json_decref(admitted);
+    if (admitted == NULL)
+        return burrow_error(
+            host, BURROW_EINVAL,
+            "--kube-network-policy (BURROW_KUBE_NETWORK_POLICY): \"%.80s\": expected "
+            "labels such as access=burrow or access.example.com/{client}=true",
+            s->policy);
     if (s->name_space != NULL &&
         (strlen(s->name_space) > 63 ||
          strspn(s->name_space, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(s->name_space)))

@@ -247,6 +247,22 @@ def kube_endpoints(t):
     assert Publishing(t).service("selector")[1]["spec"]["selector"] == {"app": "burrow-server"}
 
 
+@row("server", "kube-network-policy")
+def kube_network_policy(t):
+    here = Publishing(t)
+    service = here.service("team=edge,access.example.com/{client}=true", bridge_pod_selector="a=b")[1]
+    policy = here.api.wait("POST", "/networkpolicies")[2]
+    assert policy["metadata"]["name"] == service["metadata"]["name"]
+    assert policy["metadata"]["ownerReferences"][0]["kind"] == "Service"
+    assert policy["spec"] == {
+        "podSelector": {"matchLabels": {"a": "b"}}, "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {"matchLabels": {"team": "edge", "access.example.com/c": "true"}}}],
+                     "ports": [{"protocol": "TCP", "port": service["spec"]["ports"][0]["targetPort"]}]}]}
+    here = Publishing(t)
+    here.service()
+    assert not [path for _, path, _ in here.api.requests if "/networkpolicies" in path]
+
+
 @row("server", "kube-allow-exec")
 def kube_allow_exec(t):
     here = Publishing(t)

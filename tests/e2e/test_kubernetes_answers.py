@@ -143,7 +143,7 @@ class Cluster(Store):
     def __call__(self, method, path, body):
         if "/pods/" in path:
             return say(200, {"kind": "Pod", "metadata": {"name": "server-0", "uid": "p", "ownerReferences": []}})
-        if "/endpointslices" in path:
+        if "/endpointslices" in path or "/networkpolicies" in path:
             return say(201, body) if method == "POST" else failure(404, "not found")
         return super().__call__(method, path, body)
 
@@ -366,6 +366,11 @@ def test_an_exec_program_that_is_allowed_gives_the_token(world, tmp_path):
     world.client(server, world.target(echo))
     api.wait("POST")
     assert api.authorizations == {"Bearer from-exec"}
+
+
+def test_a_network_policy_without_labels_is_refused(burrow):
+    done = burrow.run("server", "--enable-kube-api", "true", "--kube-network-policy", "everybody", env={"BURROW_JWT_HMAC_SECRET": SECRET})
+    assert done.returncode == 2 and "--kube-network-policy (BURROW_KUBE_NETWORK_POLICY)" in done.stderr
 
 
 def test_a_selector_that_is_none_is_refused(burrow):

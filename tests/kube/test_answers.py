@@ -20,7 +20,7 @@ PKI = os.path.join(RUN, "pki")
 KUBECONFIG = os.path.join(RUN, "admin.kubeconfig")
 SERVER = "10.200.0.1:6443"
 # Tried again at once, as long as it is not for ever: nobody needs to know.
-SILENT = {"404", "409", "429"}
+MAY_BE_SILENT = {"409", "429"}
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ def test_a_spoiled_answer_is_said_once_and_the_service_comes_all_the_same(namesp
     spoil(how, 3)
     client = namespace.client("web", web[0], address=server.wait_event("listening", 20, role="main")["addr"])
     bridge = client.wait_event("service_ready", 20)["bridge"]
-    if how not in SILENT:
+    if how not in MAY_BE_SILENT:
         server.wait_event("registry_failed", 20, client="web")
     assert run(CLUSTER, "run", "curl", "-sf", f"http://{bridge}/small") == "it works"
     assert namespace.service("web", 60)["spec"]["ports"][0]["port"] == 8000
-    assert len(server.seen("registry_failed", client="web")) == (how not in SILENT)
+    assert len(server.seen("registry_failed", client="web")) <= 1
     assert client.running() and len(client.seen("connected")) == 1
 
 

@@ -18,6 +18,7 @@ AUTH = ["--set", "server.auth.hmacSecret=" + SECRET.replace(",", "\\,")]
 EVERYTHING = AUTH + [
     "--set", "server.replicas=2", "--set", "server.ingress.enabled=true", "--set", "server.ingress.tlsSecret=tls",
     "--set", "server.networkPolicy.enabled=true",
+    "--set", "server.networkPolicy.perClient=access.example.com/{client}=true".replace("{", "\\{").replace("}", "\\}"),
     "--set", "server.serviceMonitor.enabled=true", "--set", "client.enabled=true", "--set", "client.serverUrl=ws://a/ws",
     "--set", "client.clientId=a", "--set", "client.localTargets[0]=pg=b:5432", "--set", "client.existingSecret=t"]
 

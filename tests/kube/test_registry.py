@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import CLUSTER, LONG, RUN, run, wait_until
+from conftest import CLUSTER, LONG, ROOT, RUN, run, wait_until
 from harness.process import Process
 
 SERVICES_ONLY = """
@@ -107,6 +107,30 @@ def test_the_role_of_burrow_0_5_is_enough_for_one_replica(namespace, web):
     assert service["spec"]["selector"] == {"app": "burrow-server"}
     assert namespace.fetch("web") == "it works"
     assert namespace.logs().count("forbidden") == 1
+
+
+def test_each_client_has_a_network_policy_that_goes_with_its_service(namespace, web):
+    with open(os.path.join(ROOT, "manifests", "role.yaml"), encoding="utf-8") as file:
+        role = file.read() + """
+  - apiGroups: [networking.k8s.io]
+    resources: [networkpolicies]
+    verbs: [get, create, update]
+"""
+    namespace.deploy(role=role, BURROW_KUBE_NETWORK_POLICY="access.example.com/{client}=true", BURROW_SWEEP_INTERVAL="1s",
+                     BURROW_STALE_SERVICE_AGE="5s")
+    client = namespace.client("web", web[0])
+    (policy,) = wait_until("the policy", lambda: namespace.get("networkpolicies")["items"], 10)
+    service = namespace.service("web")
+    assert policy["metadata"]["name"] == service["metadata"]["name"]
+    assert policy["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": service["spec"]["ports"][0]["targetPort"]}]
+    mark = client.mark()
+    namespace.kubectl("delete", "pod", namespace.pods()[0]["metadata"]["name"], "--wait=false")
+    client.wait_event("service_ready", 30, after=mark)
+    port = int(client.seen("service_ready")[-1]["bridge"].rsplit(":", 1)[1])
+    wait_until("the policy follows", lambda: namespace.get("networkpolicies")["items"][0]["spec"]["ingress"][0]["ports"]
+               == [{"protocol": "TCP", "port": port}])
+    client.stop()
+    wait_until("the policy is collected", lambda: not namespace.get("networkpolicies")["items"], 60)
 
 
 def test_uninstalling_removes_the_services_of_clients(namespace, web):
