@@ -60,6 +60,8 @@ class Cluster:
 
     def start_probe(self):
         """A pod of another namespace than the tests', whose busybox they use as a pod that knows nothing."""
+        wait_until("the namespace's account", lambda: "serviceaccount/default" in self.kubectl(
+            "-n", "default", "get", "serviceaccounts", "-o", "name"), 60)
         if not self.get("pods", "-n", "default", "-l", "run=probe")["items"]:
             self.kubectl("-n", "default", "run", "probe", "--image=localhost/busybox:1", "--image-pull-policy=Never")
         self.kubectl("-n", "default", "wait", "--for=condition=Ready", "pod/probe", "--timeout=60s")
