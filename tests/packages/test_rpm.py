@@ -96,7 +96,7 @@ until_true bridge web
 echoes "$(sed 's/.*://' /run/bridge)" hello
 echo '# mine' >>/etc/burrow/burrow.yaml
 [[ $(burrow version) == "burrow $older "* ]]
-pids=$(systemctl show -P MainPID burrow-server burrow-client@web)
+pids=$(systemctl show -P MainPID burrow-server burrow-client@web | grep .)  # without the empty line between
 rpm --nodeps --upgrade /new/*.rpm
 rpm --query --all 'burrow*'
 [[ $(burrow version) != "burrow $older "* ]]
