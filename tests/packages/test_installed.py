@@ -115,10 +115,10 @@ def test_only_the_services_group_looks_into_the_configuration(installed):
     assert said.split("\n")[:2] == ["750 root:burrow", "750 root:burrow"]
 
 
-# What stands in documents as an example of what an administrator makes.
+# What stands in documents as an example of what an administrator makes, and where an rpm has its documents.
 EXAMPLES = {"/etc/burrow/clients/web", "/etc/burrow/clients/web.token", "/etc/burrow/clients/web.yaml",
             "/etc/burrow/jwt-secret", "/etc/burrow/secret", "/etc/burrow/pg.token",
-            "/etc/burrow/clients/NAME.yaml", "/etc/default/burrow-client-NAME"}
+            "/etc/burrow/clients/NAME.yaml", "/etc/default/burrow-client-NAME", "/usr/share/doc/burrow-doc-VERSION"}
 
 
 def test_each_documented_path_is_there(installed):
