@@ -127,6 +127,7 @@ struct ws_instance {
     struct lws_vhost *plain, *tls;
     SSL_CTX *serve_tls; /* NULL: no certificate */
     SSL_CTX *dial_tls;  /* made by the first dial of wss */
+    SSL_CTX *idle_tls;  /* libwebsockets' own for dialling, which it never does */
     struct burrow_files *files;
 };
 

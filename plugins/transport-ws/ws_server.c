@@ -219,6 +219,12 @@ static int create_vhosts(struct ws_instance *self)
     info.vhost_name = "tls";
     info.options = LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
     info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    /* Or it makes one for clients, too, with the system's authorities, and does not free it when a
+     * second context of its was made since: the index under which it keeps it is global. */
+    self->idle_tls = SSL_CTX_new(TLS_client_method());
+    if (self->idle_tls == NULL)
+        return BURROW_ENOMEM;
+    info.provided_client_ssl_ctx = self->idle_tls;
     self->tls = lws_create_vhost(self->lws, &info);
     return self->tls != NULL ? BURROW_OK : BURROW_EIO;
 }
@@ -240,6 +246,8 @@ void ws_server_finish(struct ws_instance *self)
 {
     if (self->lws != NULL)
         lws_context_destroy(self->lws);
+    SSL_CTX_free(self->idle_tls);
+    self->idle_tls = NULL;
     self->lws = NULL;
     self->plain = self->tls = NULL;
 }
