@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -55,39 +56,41 @@ def carry(world, prefix, server, client, token):
             process.stop()
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
-def test_the_template_builds_passes_and_lets_a_client_in(world, prefix, tmp_path, compiler):
+def build(prefix, folder, name, compiler):
+    """Builds and tests a copy of this project of the SDK's; its folder and its plugin."""
     program, language = COMPILERS[compiler]
-    source = tmp_path / "template"
-    shutil.copytree(prefix / "share/burrow/sdk/template", source)
+    source = folder / "source" / Path(name).name
+    shutil.copytree(prefix / "share/burrow/sdk" / name, source)
     if language == "CXX":
         for file in source.glob("*.c"):
-            file.rename(file.with_suffix(".cpp"))
-        for file in [*source.glob("*.cpp"), source / "CMakeLists.txt"]:
-            file.write_text(re.sub(r"(auth_template|test_template)\.c\b", r"\1.cpp", file.read_text())
-                            .replace("LANGUAGES C", "LANGUAGES CXX").replace("C_STANDARD 11", "CXX_STANDARD 17"))
-    make(prefix, source, tmp_path / "build", f"-DCMAKE_{language}_COMPILER={program}")
-    plugin = tmp_path / "build" / "auth-template.so"
+            file.with_suffix(".cpp").write_text(re.sub(r'#include "(\w+)\.c"', r'#include "\1.cpp"', file.read_text()))
+            file.unlink()
+        cmake = source / "CMakeLists.txt"
+        cmake.write_text(re.sub(r"\b(\w+)\.c\b", r"\1.cpp", cmake.read_text())
+                         .replace("LANGUAGES C", "LANGUAGES CXX").replace("C_STANDARD 11", "CXX_STANDARD 17")
+                         .replace("C_EXTENSIONS", "CXX_EXTENSIONS"))
+    make(prefix, source, folder / source.name, f"-DCMAKE_{language}_COMPILER={program}")
+    plugin, = (folder / source.name).glob("*.so")
+    return source, plugin
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_the_template_builds_passes_and_lets_a_client_in(world, prefix, tmp_path, compiler):
+    _, plugin = build(prefix, tmp_path, "template", compiler)
     carry(world, prefix, [f"--plugin={plugin}", "--auth-template.token=sesame", "--server-addr=127.0.0.1:0"],
           ["--server-url=ws://{addr}/ws"], "sesame")
 
 
-@pytest.mark.parametrize("example", ("auth-slow", "registry-hosts", "transport-unix"))
-def test_the_examples_build_with_clang(prefix, tmp_path, example):
-    make(prefix, prefix / "share/burrow/sdk/examples" / example, tmp_path / "build",
-         "-DCMAKE_C_COMPILER=clang")
-
-
-def test_a_tunnel_over_the_example_transport_and_auth(world, prefix, tmp_path):
-    for name in ("auth-slow", "registry-hosts", "transport-unix"):
-        make(prefix, prefix / "share/burrow/sdk/examples" / name, tmp_path / name)
-    transport = tmp_path / "transport-unix" / "transport-unix.so"
-    judge = prefix / "share/burrow/sdk/examples/auth-slow/judge.sh"
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_the_examples_build_pass_and_carry_a_tunnel(world, prefix, tmp_path, compiler):
+    slow, auth = build(prefix, tmp_path, "examples/auth-slow", compiler)
+    _, registry = build(prefix, tmp_path, "examples/registry-hosts", compiler)
+    _, transport = build(prefix, tmp_path, "examples/transport-unix", compiler)
     socket, hosts = tmp_path / "x.sock", tmp_path / "hosts"
     carry(world, prefix,
           [f"--plugin={transport}", f"--listen=transport-unix=unix:{socket}", "--token-in-register",
-           f"--plugin={tmp_path / 'auth-slow' / 'auth-slow.so'}", f"--auth-slow.program={judge}",
-           f"--plugin={tmp_path / 'registry-hosts' / 'registry-hosts.so'}", f"--registry-hosts.file={hosts}"],
+           f"--plugin={auth}", f"--auth-slow.program={slow / 'judge.sh'}",
+           f"--plugin={registry}", f"--registry-hosts.file={hosts}"],
           [f"--plugin={transport}", f"--server-url=unix://{socket}"], "open-sesame-a")
     assert "client=a port=" in hosts.read_text()
 

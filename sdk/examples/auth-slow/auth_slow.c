@@ -97,7 +97,7 @@ static void answer(struct slow *s, struct burrow_auth_request *request, uint32_t
  * since to wait for it here would hold up every tunnel. */
 static void on_ended(void *arg)
 {
-    struct question *q = arg;
+    struct question *q = (struct question *)arg;
     struct slow *s = q->slow;
     struct burrow_auth_request *request = q->request;
     char subject[sizeof q->subject];
@@ -125,7 +125,7 @@ static void on_ended(void *arg)
 
 static void on_output(void *arg, int events)
 {
-    struct question *q = arg;
+    struct question *q = (struct question *)arg;
     char rest[256];
     (void)events;
     for (;;) {
@@ -148,7 +148,7 @@ static void on_output(void *arg, int events)
 
 static void on_timeout(void *arg)
 {
-    struct question *q = arg;
+    struct question *q = (struct question *)arg;
     struct slow *s = q->slow;
     struct burrow_auth_request *request = q->request;
     q->timer = NULL;
@@ -187,13 +187,13 @@ static int run(struct question *q, const char *program, const char *token, size_
 static void verify(void *self, struct burrow_auth_request *request,
                    const struct burrow_credential *credential)
 {
-    struct slow *s = self;
+    struct slow *s = (struct slow *)self;
     const struct burrow_host *h = s->host;
     if (credential->token == NULL) {
         answer(s, request, BURROW_AUTH_ABSTAIN, NULL, NULL);
         return;
     }
-    struct question *q = s->running < MAX_RUNNING ? calloc(1, sizeof *q) : NULL;
+    struct question *q = s->running < MAX_RUNNING ? (struct question *)calloc(1, sizeof *q) : NULL;
     if (q == NULL) {
         answer(s, request, BURROW_AUTH_UNAVAILABLE, NULL, "too many questions at once");
         return;
@@ -222,7 +222,7 @@ static void verify(void *self, struct burrow_auth_request *request,
 /* Cancelled: never answered. */
 static void cancel(void *self, struct burrow_auth_request *request)
 {
-    const struct slow *s = self;
+    const struct slow *s = (const struct slow *)self;
     for (struct question *q = s->questions; q != NULL; q = q->next) {
         if (q->request == request) {
             question_free(q);
@@ -233,13 +233,13 @@ static void cancel(void *self, struct burrow_auth_request *request)
 
 static void bind_host(void *self, const struct burrow_auth_host *auth)
 {
-    struct slow *s = self;
+    struct slow *s = (struct slow *)self;
     s->auth = auth;
 }
 
 static int check(const struct burrow_host *host, const void *config)
 {
-    const struct config *c = config;
+    const struct config *c = (const struct config *)config;
     if (access(c->program, X_OK) != 0)
         return burrow_error(host, BURROW_EINVAL, "--auth-slow.program: %s: %s; expected a program",
                             c->program, strerror(errno));
@@ -248,18 +248,18 @@ static int check(const struct burrow_host *host, const void *config)
 
 static int create(const struct burrow_host *host, const void *config, void **ret_self)
 {
-    struct slow *s = calloc(1, sizeof *s);
+    struct slow *s = (struct slow *)calloc(1, sizeof *s);
     if (s == NULL)
         return burrow_error(host, BURROW_ENOMEM, "out of memory");
     s->host = host;
-    s->config = config; /* the host keeps it until destroy */
+    s->config = (const struct config *)config; /* the host keeps it until destroy */
     *ret_self = s;
     return BURROW_OK;
 }
 
 static void stop(void *self)
 {
-    struct slow *s = self;
+    struct slow *s = (struct slow *)self;
     while (s->questions != NULL) {
         struct burrow_auth_request *request = s->questions->request;
         question_free(s->questions);

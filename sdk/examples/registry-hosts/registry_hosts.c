@@ -56,7 +56,8 @@ struct text {
 
 static void append(struct text *t, const char *p, size_t n)
 {
-    char *bigger = t->failed || n > FILE_MAX_BYTES - t->len ? NULL : realloc(t->p, t->len + n + 1);
+    char *bigger =
+        t->failed || n > FILE_MAX_BYTES - t->len ? NULL : (char *)realloc(t->p, t->len + n + 1);
     if (bigger == NULL) {
         t->failed = 1;
         return;
@@ -120,11 +121,11 @@ static int replace_file(const char *path, const struct text *t, const char **ret
 /* The client of a line of ours: its length, at *ret. 0 for another's line. */
 static size_t client_of(const char *line, size_t len, const char **ret)
 {
-    const char *mark = memmem(line, len, MARK, strlen(MARK));
+    const char *mark = (const char *)memmem(line, len, MARK, strlen(MARK));
     if (mark == NULL)
         return 0;
     *ret = mark + strlen(MARK);
-    const char *end = memchr(*ret, ' ', len - (size_t)(*ret - line));
+    const char *end = (const char *)memchr(*ret, ' ', len - (size_t)(*ret - line));
     return end != NULL ? (size_t)(end - *ret) : len - (size_t)(*ret - line);
 }
 
@@ -132,7 +133,7 @@ static size_t client_of(const char *line, size_t len, const char **ret)
 static void keep_others(struct text *to, const struct text *from, const char *client)
 {
     for (const char *p = from->p, *end = from->p + from->len; p < end;) {
-        const char *newline = memchr(p, '\n', (size_t)(end - p)), *id = NULL;
+        const char *newline = (const char *)memchr(p, '\n', (size_t)(end - p)), *id = NULL;
         size_t len = newline != NULL ? (size_t)(newline - p) + 1 : (size_t)(end - p);
         size_t n = client_of(p, len - (newline != NULL), &id);
         if (n == 0 || n != strlen(client) || memcmp(id, client, n) != 0)
@@ -154,7 +155,8 @@ static int add_services(const struct hosts *h, struct text *t, const struct burr
     const char *from = (const char *)p->services;
     for (uint32_t i = 0; i < p->service_count; i++) {
         /* A later host's struct is larger: its own size is the step. */
-        const struct burrow_published_service *s = (const void *)from;
+        const struct burrow_published_service *s =
+            (const struct burrow_published_service *)(const void *)from;
         char line[512];
         from += s->size;
         if (!is_name(s->name))
@@ -173,25 +175,25 @@ static int add_services(const struct hosts *h, struct text *t, const struct burr
 static void update(struct hosts *h, struct burrow_registry_op *op, const char *client,
                    const struct burrow_publication *publication)
 {
-    struct text old = {NULL, 0, 0}, new = {NULL, 0, 0};
+    struct text old = {NULL, 0, 0}, next = {NULL, 0, 0};
     const char *why = NULL;
     int rc = is_name(client) && client[0] != '\0' ? BURROW_OK : BURROW_EINVAL;
     if (rc == BURROW_OK)
         rc = read_file(h->config->file, &old, &why);
     if (rc == BURROW_OK) {
-        append(&new, "", 0);
-        keep_others(&new, &old, client);
+        append(&next, "", 0);
+        keep_others(&next, &old, client);
         if (publication != NULL)
-            rc = add_services(h, &new, publication);
-        if (rc == BURROW_OK && new.failed)
+            rc = add_services(h, &next, publication);
+        if (rc == BURROW_OK && next.failed)
             rc = BURROW_ENOMEM;
     }
-    if (rc == BURROW_OK && (new.len != old.len || memcmp(new.p, old.p, new.len) != 0))
-        rc = replace_file(h->config->file, &new, &why);
+    if (rc == BURROW_OK && (next.len != old.len || memcmp(next.p, old.p, next.len) != 0))
+        rc = replace_file(h->config->file, &next, &why);
     if (rc == BURROW_EINVAL && why == NULL)
         why = "a client id or service name is no host name";
     free(old.p);
-    free(new.p);
+    free(next.p);
     h->registry->done(op, rc, rc == BURROW_OK ? NULL : why != NULL ? why : "out of memory");
 }
 
@@ -199,20 +201,20 @@ static void update(struct hosts *h, struct burrow_registry_op *op, const char *c
 
 static void bind_host(void *self, const struct burrow_registry_host *registry)
 {
-    struct hosts *h = self;
+    struct hosts *h = (struct hosts *)self;
     h->registry = registry;
 }
 
 static void publish(void *self, struct burrow_registry_op *op,
                     const struct burrow_publication *publication)
 {
-    update(self, op, publication->client_id, publication);
+    update((struct hosts *)self, op, publication->client_id, publication);
 }
 
 static void withdraw(void *self, struct burrow_registry_op *op, const char *client_id)
 {
     /* What cannot be published is not there. */
-    struct hosts *h = self;
+    struct hosts *h = (struct hosts *)self;
     if (!is_name(client_id))
         h->registry->done(op, BURROW_OK, NULL);
     else
@@ -221,7 +223,7 @@ static void withdraw(void *self, struct burrow_registry_op *op, const char *clie
 
 static void list(void *self, struct burrow_registry_op *op)
 {
-    const struct hosts *h = self;
+    const struct hosts *h = (const struct hosts *)self;
     struct text t = {NULL, 0, 0};
     const char *why = NULL;
     int rc = read_file(h->config->file, &t, &why);
@@ -253,7 +255,7 @@ static void cancel(void *self, struct burrow_registry_op *op)
 
 static int check(const struct burrow_host *host, const void *config)
 {
-    const struct config *c = config;
+    const struct config *c = (const struct config *)config;
     struct stat st;
     if (c->file == NULL || c->file[0] != '/')
         return burrow_error(host, BURROW_EINVAL,
@@ -267,18 +269,18 @@ static int check(const struct burrow_host *host, const void *config)
 
 static int create(const struct burrow_host *host, const void *config, void **ret_self)
 {
-    struct hosts *h = calloc(1, sizeof *h);
+    struct hosts *h = (struct hosts *)calloc(1, sizeof *h);
     if (h == NULL)
         return burrow_error(host, BURROW_ENOMEM, "out of memory");
     h->host = host;
-    h->config = config;
+    h->config = (const struct config *)config;
     *ret_self = h;
     return BURROW_OK;
 }
 
 static void stop(void *self)
 {
-    const struct hosts *h = self;
+    const struct hosts *h = (const struct hosts *)self;
     h->host->stopped(h->host->self);
 }
 

@@ -156,7 +156,7 @@ static void push(struct conn *c)
 static int pull(struct conn *c)
 {
     struct unix_transport *t = c->transport;
-    uint8_t *room = t->host->scratch(t->host->self, READ_SIZE);
+    uint8_t *room = (uint8_t *)t->host->scratch(t->host->self, READ_SIZE);
     int any = 0, ended = 0;
     for (int i = 0; i < READS_A_TURN && room != NULL && !ended; i++) {
         if (c->state != CLOSING && (c->state != OPEN || !c->reading))
@@ -188,7 +188,7 @@ static int pull(struct conn *c)
 
 static void on_ready(void *arg, int events)
 {
-    struct conn *c = arg;
+    struct conn *c = (struct conn *)arg;
     if (c->state == FAILED) {
         end(c, c->code, c->why);
         return;
@@ -211,7 +211,7 @@ static void on_ready(void *arg, int events)
 /* The peer has not taken its leave in time. */
 static void on_farewell_over(void *arg)
 {
-    struct conn *c = arg;
+    struct conn *c = (struct conn *)arg;
     c->farewell = NULL;
     end(c, c->code, c->why);
 }
@@ -220,7 +220,7 @@ static void on_farewell_over(void *arg)
 static int conn_create(struct unix_transport *t, int fd, struct burrow_link *link, int incoming,
                        struct conn **ret)
 {
-    struct conn *c = calloc(1, sizeof *c);
+    struct conn *c = (struct conn *)calloc(1, sizeof *c);
     struct burrow_watch *watch = NULL;
     if (c != NULL)
         watch = t->host->watch(t->host->self, fd, BURROW_READ | BURROW_WRITE, on_ready, c);
@@ -247,7 +247,7 @@ static int conn_create(struct unix_transport *t, int fd, struct burrow_link *lin
 
 static void op_bind(void *self, const struct burrow_transport_host *events)
 {
-    struct unix_transport *t = self;
+    struct unix_transport *t = (struct unix_transport *)self;
     t->events = events;
 }
 
@@ -255,7 +255,7 @@ static int op_accept(void *self, const struct burrow_accept *accept, struct burr
                      void **ret_conn)
 {
     struct conn *c;
-    int rc = conn_create(self, accept->fd, link, 1, &c);
+    int rc = conn_create((struct unix_transport *)self, accept->fd, link, 1, &c);
     if (rc == BURROW_OK)
         *ret_conn = c;
     return rc;
@@ -275,7 +275,7 @@ static int op_dial(void *self, const struct burrow_dial *dial, struct burrow_lin
         return BURROW_EIO;
     int refused = connect(fd, (const struct sockaddr *)(const void *)&address, sizeof address);
     const char *why = strerror(errno);
-    int rc = conn_create(self, fd, link, 0, &c);
+    int rc = conn_create((struct unix_transport *)self, fd, link, 0, &c);
     if (rc != BURROW_OK)
         return rc;
     if (refused)
@@ -287,7 +287,7 @@ static int op_dial(void *self, const struct burrow_dial *dial, struct burrow_lin
 /* Nobody is asked: authenticate is never called, so the token is in the register frame. */
 static int op_send(void *conn, struct burrow_buf *chain)
 {
-    struct conn *c = conn;
+    struct conn *c = (struct conn *)conn;
     if (c->state != OPEN) {
         c->transport->events->release(c->link, chain);
         if (c->state == OPENING)
@@ -306,26 +306,26 @@ static int op_send(void *conn, struct burrow_buf *chain)
 
 static size_t op_queued(void *conn)
 {
-    const struct conn *c = conn;
+    const struct conn *c = (const struct conn *)conn;
     return c->queued;
 }
 
 static void op_set_watermark(void *conn, size_t bytes)
 {
-    struct conn *c = conn;
+    struct conn *c = (struct conn *)conn;
     c->watermark = bytes;
 }
 
 static void op_flush(void *conn)
 {
-    struct conn *c = conn;
+    struct conn *c = (struct conn *)conn;
     if (c->state == OPEN)
         push(c);
 }
 
 static void op_read_enable(void *conn, uint32_t on)
 {
-    struct conn *c = conn;
+    struct conn *c = (struct conn *)conn;
     c->reading = on != 0;
     if (c->state == OPEN)
         set_interest(c);
@@ -333,7 +333,7 @@ static void op_read_enable(void *conn, uint32_t on)
 
 static void op_close(void *conn, uint32_t code, const char *why)
 {
-    struct conn *c = conn;
+    struct conn *c = (struct conn *)conn;
     const struct burrow_host *h = c->transport->host;
     (void)why; /* plain bytes have no place for it */
     if (c->state == FAILED)
@@ -354,7 +354,7 @@ static void op_close(void *conn, uint32_t code, const char *why)
 
 static int create(const struct burrow_host *host, const void *config, void **ret_self)
 {
-    struct unix_transport *t = calloc(1, sizeof *t);
+    struct unix_transport *t = (struct unix_transport *)calloc(1, sizeof *t);
     (void)config;
     if (t == NULL)
         return BURROW_ENOMEM;
@@ -366,7 +366,7 @@ static int create(const struct burrow_host *host, const void *config, void **ret
 /* The host has closed the links, or closes them now; the last one answers. */
 static void stop(void *self)
 {
-    struct unix_transport *t = self;
+    struct unix_transport *t = (struct unix_transport *)self;
     t->stopping = 1;
     answer_stop(t);
 }
