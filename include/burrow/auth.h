@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define BURROW_AUTH_ABI 0u
+#define BURROW_AUTH_ABI 0u /* kind_abi of this header */
 
 struct burrow_auth_request; /* the host's name for one question */
 
@@ -27,45 +27,47 @@ struct burrow_auth_request; /* the host's name for one question */
 #define BURROW_CREDENTIAL_CONTROL 3u     /* a renewal inside a session */
 #define BURROW_CREDENTIAL_CERTIFICATE 4u /* a TLS client certificate alone; a token may follow */
 
+/* One header of the request that showed the credential. */
 struct burrow_header {
-    const char *name, *value; /* name in lower case */
+    const char *name;  /* in lower case */
+    const char *value; /* as it came */
 };
 
 /* What a connection has shown. Borrowed during verify: copy what must live on. */
 struct burrow_credential {
-    uint32_t size;
-    uint32_t method;
-    const char *token;              /* not NUL-terminated; NULL: none was shown */
-    size_t token_len;               /* at most 8192 */
-    const uint8_t *client_cert_der; /* verified TLS client certificate, or NULL */
-    size_t client_cert_len;
-    const struct burrow_header *headers;
-    size_t header_count;
-    struct burrow_addr peer;
+    uint32_t size;                       /* sizeof of this struct, as its giver knows it */
+    uint32_t method;                     /* BURROW_CREDENTIAL_* */
+    const char *token;                   /* not NUL-terminated; NULL: none was shown */
+    size_t token_len;                    /* at most 8192 */
+    const uint8_t *client_cert_der;      /* verified TLS client certificate, or NULL */
+    size_t client_cert_len;              /* bytes of it, else 0 */
+    const struct burrow_header *headers; /* those that say who asks, such as x-forwarded-for */
+    size_t header_count;                 /* of headers */
+    struct burrow_addr peer;             /* who is connected: a client, or a proxy before it */
 };
 
-#define BURROW_AUTH_ALLOW 1u
-#define BURROW_AUTH_DENY 2u
+#define BURROW_AUTH_ALLOW 1u       /* let in, with the grants of the verdict */
+#define BURROW_AUTH_DENY 2u        /* the chain ends */
 #define BURROW_AUTH_ABSTAIN 3u     /* not mine to judge */
 #define BURROW_AUTH_UNAVAILABLE 4u /* cannot judge now: 503, the client tries again */
 
 /* Codes of a denial; the public text of each is the host's. */
-#define BURROW_CODE_MISSING_BEARER 1u
-#define BURROW_CODE_TOKEN_EXPIRED 2u
-#define BURROW_CODE_TOKEN_NOT_YET_VALID 3u
-#define BURROW_CODE_INVALID_TOKEN 4u
-#define BURROW_CODE_VERIFIER_CONFIG 5u
+#define BURROW_CODE_MISSING_BEARER 1u      /* no token was shown */
+#define BURROW_CODE_TOKEN_EXPIRED 2u       /* it was good once */
+#define BURROW_CODE_TOKEN_NOT_YET_VALID 3u /* it will be good */
+#define BURROW_CODE_INVALID_TOKEN 4u       /* whatever else is wrong with it */
+#define BURROW_CODE_VERIFIER_CONFIG 5u     /* it cannot be checked: the server's fault */
 
 /* Borrowed during host->answer. */
 struct burrow_verdict {
-    uint32_t size;
-    uint32_t result;
-    uint32_t code; /* with DENY; with ABSTAIN, or 0: the denial when nobody else judges it */
-    uint32_t reserved;
+    uint32_t size;       /* sizeof of this struct, as its giver knows it */
+    uint32_t result;     /* BURROW_AUTH_* */
+    uint32_t code;       /* with DENY; with ABSTAIN, or 0: the denial when nobody else judges it */
+    uint32_t reserved;   /* 0 */
     const char *subject; /* with ALLOW: the client id that may register; NULL: any */
-    size_t subject_len;
-    int64_t expires_ms; /* with ALLOW: Unix time in ms when the right ends; 0: never */
-    const char *reason; /* for the log only, never sent to the peer; may be NULL */
+    size_t subject_len;  /* 1 to 128 bytes, none of them NUL */
+    int64_t expires_ms;  /* with ALLOW: Unix time in ms when the right ends; 0: never */
+    const char *reason;  /* for the log only, never sent to the peer; may be NULL */
     /* With ALLOW: what the identity may do, a JSON object, or NULL for no limits beyond the
      * server's. The host reads and enforces it: see below. */
     const char *grants_json;
@@ -88,8 +90,10 @@ struct burrow_verdict {
  *                       direction. What is too fast waits; nothing is dropped.
  */
 
+/* What the host gives to auth plugins, by ops->bind. */
 struct burrow_auth_host {
-    uint32_t size;
+    uint32_t size; /* sizeof of this struct, as its giver knows it */
+    /* Answers a verify: exactly once, and never after cancel or stopped. */
     void (*answer)(struct burrow_auth_request *, const struct burrow_verdict *);
     /* Whether the host would take these grants: 0, or negative with a reason of one line in
      * ret_why. For plugins that read grants from a file and want to say early what is wrong
@@ -97,9 +101,11 @@ struct burrow_auth_host {
     int (*check_grants)(const char *grants_json, char *ret_why, size_t why_size);
 };
 
+/* What an auth plugin does. */
 struct burrow_auth_ops {
-    uint32_t size;
-    void (*bind)(void *self, const struct burrow_auth_host *host);
+    uint32_t size; /* sizeof of this struct, as its giver knows it */
+    void (*bind)(void *self, const struct burrow_auth_host *host); /* once, before start */
+    /* Judges a credential, which is borrowed for the call; answered by host->answer. */
     void (*verify)(void *self, struct burrow_auth_request *, const struct burrow_credential *);
     /* The request must not be answered any more. Optional for plugins that always answer
      * within verify. */

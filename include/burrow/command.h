@@ -17,18 +17,20 @@
 extern "C" {
 #endif
 
-#define BURROW_COMMAND_ABI 0u
+#define BURROW_COMMAND_ABI 0u /* kind_abi of this header */
 
+/* One row of the table of subcommands. */
 struct burrow_subcommand {
     const char *name;      /* "mint" in `burrow token mint`; NULL ends the table */
     const char *arguments; /* of the synopsis: "[FILE]" or "" */
-    const char *summary;
-    uint32_t min_args, max_args; /* positional arguments after the name */
+    const char *summary;   /* one line for --help */
+    uint32_t min_args;     /* the least positional arguments after the name */
+    uint32_t max_args;     /* and the most */
 };
 
 /* What a server's auth plugins say of a credential. Borrowed for the call. */
 struct burrow_judgement {
-    uint32_t size;
+    uint32_t size;       /* sizeof of this struct, as its giver knows it */
     uint32_t result;     /* BURROW_AUTH_ALLOW, _DENY or _UNAVAILABLE */
     const char *code;    /* with DENY: as peers are told, "token_expired"; else "" */
     const char *plugin;  /* who decided; "": none of them did */
@@ -37,10 +39,12 @@ struct burrow_judgement {
     int64_t expires_ms;  /* with ALLOW: Unix time in ms when the right ends; 0: never */
     const char *grants;  /* with ALLOW: in one line for people; "": no limits */
 };
+/* The answer to judge. Runs on the instance's loop. */
 typedef void burrow_judged_fn(void *arg, const struct burrow_judgement *);
 
+/* What the host gives to command plugins, by ops->bind. */
 struct burrow_command_host {
-    uint32_t size;
+    uint32_t size; /* sizeof of this struct, as its giver knows it */
     /* Ends the command: 0 success, 1 run time failure, 2 usage or configuration. */
     void (*finished)(struct burrow_self *, int32_t exit_code);
     /* In the subcommand ops->judging only: asks the auth plugins as a server would that has the
@@ -50,12 +54,13 @@ struct burrow_command_host {
                  void *arg);
 };
 
+/* What a command plugin does. */
 struct burrow_command_ops {
-    uint32_t size;
+    uint32_t size; /* sizeof of this struct, as its giver knows it */
     /* Ends with a NULL name. An entry named "" is the last one before that and takes the words
      * that name none before it; where it is the only one the command has no subcommands. */
     const struct burrow_subcommand *subcommands;
-    void (*bind)(void *self, const struct burrow_command_host *host);
+    void (*bind)(void *self, const struct burrow_command_host *host); /* once, before start */
     /* args: the positional arguments after the subcommand, count as its table allows. */
     void (*run)(void *self, const char *subcommand, const char *const *args, size_t arg_count);
     void (*interrupt)(void *self); /* optional; default: exit code 130 or 143 */

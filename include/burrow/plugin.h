@@ -34,7 +34,8 @@ extern "C" {
 #endif
 
 #define BURROW_PLUGIN_MAGIC 0x30575242u /* "BRW0" in memory order */
-#define BURROW_ABI_MINOR 2u
+#define BURROW_ABI_MINOR 2u             /* goes up with each addition; see the changelog */
+/* The one symbol that a plugin exports. */
 #define BURROW_PLUGIN_SYMBOL "burrow_plugin_v0"
 
 /*
@@ -57,19 +58,19 @@ extern "C" {
 
 /* Levels for log lines and events. ERROR means that an operator must act. */
 #define BURROW_LOG_DEBUG 0
-#define BURROW_LOG_INFO 1
-#define BURROW_LOG_WARN 2
-#define BURROW_LOG_ERROR 3
+#define BURROW_LOG_INFO 1  /* worth knowing */
+#define BURROW_LOG_WARN 2  /* something is not as it should be, and work goes on */
+#define BURROW_LOG_ERROR 3 /* an operator must act */
 
 /* Readiness of a descriptor, a bit set. */
 #define BURROW_READ 1
-#define BURROW_WRITE 2
+#define BURROW_WRITE 2 /* ready to be written to */
 
 /* Kinds of plugins. A new kind is a number here and a header of its own. */
 #define BURROW_KIND_TRANSPORT 1u
-#define BURROW_KIND_AUTH 2u
-#define BURROW_KIND_REGISTRY 3u
-#define BURROW_KIND_COMMAND 4u
+#define BURROW_KIND_AUTH 2u     /* auth.h */
+#define BURROW_KIND_REGISTRY 3u /* registry.h */
+#define BURROW_KIND_COMMAND 4u  /* command.h */
 
 struct burrow_self;   /* the host's name for one plugin instance */
 struct burrow_watch;  /* a watched descriptor */
@@ -86,11 +87,11 @@ typedef void burrow_timer_fn(void *arg);
 /* One address of a look-up or peer: 4 or 16 bytes (family 4 or 6), port in host order.
  * Family 0 is "none" (a Unix socket's peer). */
 struct burrow_addr {
-    uint8_t family;
-    uint8_t reserved;
-    uint16_t port;
-    uint32_t scope; /* IPv6 scope id, else 0 */
-    uint8_t bytes[16];
+    uint8_t family;    /* 4, 6, or 0 */
+    uint8_t reserved;  /* 0 */
+    uint16_t port;     /* in host order */
+    uint32_t scope;    /* IPv6 scope id, else 0 */
+    uint8_t bytes[16]; /* as they travel; 4 or 16 of them count */
 };
 
 /* A look-up ended: result 0 and n > 0 addresses, or a negative result, no addresses and a
@@ -104,16 +105,18 @@ typedef void burrow_resolve_fn(void *arg, int result, const struct burrow_addr *
  * may call unwatch_files on its own watch and make another. */
 typedef int burrow_files_fn(void *arg);
 
-/* One named value of a log event. */
+/* Types of a log event's values. */
 #define BURROW_FIELD_STR 1u
-#define BURROW_FIELD_INT 2u
-#define BURROW_FIELD_UINT 3u
+#define BURROW_FIELD_INT 2u  /* num */
+#define BURROW_FIELD_UINT 3u /* num, as the bits of a uint64_t */
+
+/* One named value of a log event; burrow_str, burrow_mem, burrow_int and burrow_uint make it. */
 struct burrow_field {
-    const char *name;
-    uint32_t type;
-    uint32_t len; /* BURROW_FIELD_STR: bytes at str; UINT32_MAX: up to its NUL */
-    const char *str;
-    int64_t num; /* BURROW_FIELD_INT, or the bits of BURROW_FIELD_UINT */
+    const char *name; /* lower_snake_case */
+    uint32_t type;    /* BURROW_FIELD_* */
+    uint32_t len;     /* BURROW_FIELD_STR: bytes at str; UINT32_MAX: up to its NUL */
+    const char *str;  /* BURROW_FIELD_STR */
+    int64_t num;      /* BURROW_FIELD_INT, or the bits of BURROW_FIELD_UINT */
 };
 
 /*
@@ -121,8 +124,9 @@ struct burrow_field {
  * host. All entries but `post` are called on the instance's loop only.
  */
 struct burrow_host {
-    uint32_t size, abi_minor;
-    struct burrow_self *self;
+    uint32_t size;            /* sizeof of this struct, as the host knows it */
+    uint32_t abi_minor;       /* BURROW_ABI_MINOR, as the host knows it */
+    struct burrow_self *self; /* the first argument of most entries */
 
     /* A free-text log line; the host adds the plugin's name, escapes and caps it. */
     void (*vlog)(struct burrow_self *, int32_t level, const char *fmt, va_list);
@@ -183,7 +187,7 @@ struct burrow_host {
                                         burrow_files_fn *fn, void *arg);
     void (*unwatch_files)(struct burrow_files *); /* NULL is allowed */
 };
-#define BURROW_FILES_MAX 16u
+#define BURROW_FILES_MAX 16u /* paths of one watch_files */
 
 /*
  * Options. The host reads flag, variable and file for all plugins alike and fills the
@@ -202,25 +206,30 @@ struct burrow_host {
 #define BURROW_OPT_REQUIRED 1u   /* create is not reached without it */
 #define BURROW_OPT_RELOADABLE 2u /* a reload may change it; else a change needs a restart */
 
+/* The value of an option of type SECRET, in a config struct. */
 struct burrow_secret {
     const uint8_t *data; /* NULL when unset */
-    size_t len;
+    size_t len;          /* bytes at data */
 };
 
+/* The value of an option of type LIST, in a config struct. */
 struct burrow_list {
-    const char *const *items;
-    size_t count;
+    const char *const *items; /* texts, in the order in which they were given */
+    size_t count;             /* of items; 0 when unset */
 };
 
+/* One option, made by a BURROW_OPTION_* macro; the table ends with BURROW_OPTION_END. */
 struct burrow_option {
-    const char *name; /* lower-case-with-hyphens, as in --name */
-    uint32_t type, flags;
+    const char *name;    /* lower-case-with-hyphens, as in --name */
+    uint32_t type;       /* BURROW_OPT_STRING and its like */
+    uint32_t flags;      /* a set of BURROW_OPT_REQUIRED and BURROW_OPT_RELOADABLE */
     uint32_t offset;     /* into the config struct, by a BURROW_OPTION_* macro */
     uint32_t reserved;   /* 0 */
     const char *def;     /* as a user would type it; NULL: unset, 0, false or empty */
     const char *metavar; /* what --help shows for the value, e.g. "FILE"; NULL for a bool */
     const char *help;    /* one sentence without a full stop */
-    int64_t min, max;    /* for INT, DURATION, BYTES; both 0: any value >= 0 */
+    int64_t min;         /* for INT, DURATION, BYTES; min and max both 0: any value >= 0 */
+    int64_t max;         /* the largest value allowed */
     const char *choices; /* for STRING: "a|b|c", or NULL */
 };
 
@@ -239,58 +248,71 @@ template <typename T> constexpr int burrow_same_type(T *, T *)
 #define BURROW_OFFSET(S, field, T) ((uint32_t) _Generic(((S *)0)->field, T : offsetof(S, field)))
 #endif
 
+/* One row of the table of options: for the field `field`, a const char *, of the config struct S.
+ * `name`, `def` and the like are the members of struct burrow_option. */
 #define BURROW_OPTION_STRING(S, field, name, def, metavar, flags, choices, help)                   \
     {                                                                                              \
         name, BURROW_OPT_STRING, flags, BURROW_OFFSET(S, field, const char *), 0, def, metavar,    \
             help, 0, 0, choices                                                                    \
     }
+/* The same for a file or folder name, a const char *. */
 #define BURROW_OPTION_PATH(S, field, name, def, metavar, flags, help)                              \
     {                                                                                              \
         name, BURROW_OPT_PATH, flags, BURROW_OFFSET(S, field, const char *), 0, def, metavar,      \
             help, 0, 0, NULL                                                                       \
     }
+/* The same for a whole number from min to max, an int64_t. */
 #define BURROW_OPTION_INT(S, field, name, def, metavar, flags, min, max, help)                     \
     {                                                                                              \
         name, BURROW_OPT_INT, flags, BURROW_OFFSET(S, field, int64_t), 0, def, metavar, help, min, \
             max, NULL                                                                              \
     }
+/* The same for a duration, an int64_t of milliseconds. */
 #define BURROW_OPTION_DURATION(S, field, name, def, flags, min, max, help)                         \
     {                                                                                              \
         name, BURROW_OPT_DURATION, flags, BURROW_OFFSET(S, field, int64_t), 0, def, "DURATION",    \
             help, min, max, NULL                                                                   \
     }
+/* The same for a number of bytes, an int64_t. */
 #define BURROW_OPTION_BYTES(S, field, name, def, flags, min, max, help)                            \
     {                                                                                              \
         name, BURROW_OPT_BYTES, flags, BURROW_OFFSET(S, field, int64_t), 0, def, "BYTES", help,    \
             min, max, NULL                                                                         \
     }
+/* The same for a yes or no, a uint8_t. */
 #define BURROW_OPTION_BOOL(S, field, name, def, flags, help)                                       \
     {                                                                                              \
         name, BURROW_OPT_BOOL, flags, BURROW_OFFSET(S, field, uint8_t), 0, def, NULL, help, 0, 0,  \
             NULL                                                                                   \
     }
+/* The same for a secret, a struct burrow_secret. It has no default. */
 #define BURROW_OPTION_SECRET(S, field, name, metavar, flags, help)                                 \
     {                                                                                              \
         name, BURROW_OPT_SECRET, flags, BURROW_OFFSET(S, field, struct burrow_secret), 0, NULL,    \
             metavar, help, 0, 0, NULL                                                              \
     }
+/* The same for a list of texts, a struct burrow_list. It has no default. */
 #define BURROW_OPTION_LIST(S, field, name, metavar, flags, help)                                   \
     {                                                                                              \
         name, BURROW_OPT_LIST, flags, BURROW_OFFSET(S, field, struct burrow_list), 0, NULL,        \
             metavar, help, 0, 0, NULL                                                              \
     }
+/* The last row of every table of options. */
 #define BURROW_OPTION_END                                                                          \
     {                                                                                              \
         NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, NULL                                             \
     }
 
-/* Metrics are exported as burrow_plugin_NAME_<name>. */
+/* Types of metrics: a counter only grows. */
 #define BURROW_METRIC_COUNTER 1u
-#define BURROW_METRIC_GAUGE 2u
+#define BURROW_METRIC_GAUGE 2u /* goes up and down */
+
+/* One metric, exported as burrow_plugin_NAME_<name>. */
 struct burrow_metric {
-    const char *name; /* lower_snake_case; counters end in _total */
-    uint32_t type, reserved;
-    const char *help;
+    const char *name;  /* lower_snake_case; counters end in _total */
+    uint32_t type;     /* BURROW_METRIC_COUNTER or _GAUGE */
+    uint32_t reserved; /* 0 */
+    const char *help;  /* one sentence */
 };
 
 /*
@@ -299,8 +321,12 @@ struct burrow_metric {
  * instance lives on one loop; two instances of one plugin must work side by side.
  */
 struct burrow_plugin {
-    uint32_t magic, size, abi_minor, kind, kind_abi;
-    uint32_t config_size;
+    uint32_t magic;                      /* BURROW_PLUGIN_MAGIC */
+    uint32_t size;                       /* sizeof(struct burrow_plugin) */
+    uint32_t abi_minor;                  /* BURROW_ABI_MINOR */
+    uint32_t kind;                       /* BURROW_KIND_* */
+    uint32_t kind_abi;                   /* BURROW_AUTH_ABI and its like, of the kind's header */
+    uint32_t config_size;                /* sizeof the config struct; 0 without options */
     const char *name;                    /* "auth-hmac": kind, hyphen, own name */
     const char *version;                 /* the plugin's own */
     const char *summary;                 /* one line for `burrow plugins` */
@@ -310,8 +336,13 @@ struct burrow_plugin {
     /* Optional, without side effects but for reading the files that the config names; may
      * explain by host->verror. Asked before create and before a reload. */
     int (*check)(const struct burrow_host *host, const void *config);
+    /* Makes an instance: 0 with *ret_self, or a negative result that verror has explained. No I/O
+     * but reading the files that the config names, no threads, nothing of the loop. host and config
+     * live until destroy. */
     int (*create)(const struct burrow_host *host, const void *config, void **ret_self);
-    int (*start)(void *self); /* optional */
+    /* Optional. I/O begins here. After a negative result, which verror has explained, the program
+     * ends. */
+    int (*start)(void *self);
     /* Optional. Every check has allowed the new configuration; files are to be read again even
      * when their names are the same. Options without BURROW_OPT_RELOADABLE have the values of
      * before. On failure nothing changed, and the config of before stays in force; it goes after
@@ -320,12 +351,14 @@ struct burrow_plugin {
     /* Answered by host->stopped, maybe later. Requests that are open may be answered before that,
      * never after it. */
     void (*stop)(void *self);
+    /* After stopped, or instead of stop where start was never called. Frees the instance. */
     void (*destroy)(void *self);
 };
 
 #if defined(_WIN32)
 #error "burrow plugins are ELF shared objects"
 #endif
+/* What makes a symbol visible outside of the plugin; all others are hidden. */
 #ifdef __cplusplus
 #define BURROW_EXPORT extern "C" __attribute__((visibility("default")))
 #else
@@ -363,12 +396,14 @@ burrow_error(const struct burrow_host *host, int32_t code, const char *fmt, ...)
     return code;
 }
 
+/* A text up to its NUL, as a field of an event. Borrowed like all fields. */
 static inline struct burrow_field burrow_str(const char *name, const char *value)
 {
     struct burrow_field f = {name, BURROW_FIELD_STR, UINT32_MAX, value, 0};
     return f;
 }
 
+/* n bytes of text as a field of an event. */
 static inline struct burrow_field burrow_mem(const char *name, const void *p, size_t n)
 {
     struct burrow_field f = {name, BURROW_FIELD_STR, n < UINT32_MAX ? (uint32_t)n : UINT32_MAX - 1,
@@ -376,12 +411,14 @@ static inline struct burrow_field burrow_mem(const char *name, const void *p, si
     return f;
 }
 
+/* A number as a field of an event. */
 static inline struct burrow_field burrow_int(const char *name, int64_t value)
 {
     struct burrow_field f = {name, BURROW_FIELD_INT, 0, NULL, value};
     return f;
 }
 
+/* A number that is never negative as a field of an event. */
 static inline struct burrow_field burrow_uint(const char *name, uint64_t value)
 {
     struct burrow_field f = {name, BURROW_FIELD_UINT, 0, NULL, (int64_t)value};

@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define BURROW_TRANSPORT_ABI 0u
+#define BURROW_TRANSPORT_ABI 0u /* kind_abi of this header */
 
 struct burrow_link;         /* the host's name for one connection */
 struct burrow_http_request; /* the host's name for one HTTP request under way */
@@ -41,10 +41,12 @@ struct burrow_http_request; /* the host's name for one HTTP request under way */
  * which is nearly always, saves that pass over them.
  */
 struct burrow_buf {
-    struct burrow_buf *next;
-    uint8_t *base;
-    uint32_t capacity, off, len;
-    uint8_t mask[4];
+    struct burrow_buf *next; /* of a chain, or NULL */
+    uint8_t *base;           /* the host's memory */
+    uint32_t capacity;       /* bytes at base */
+    uint32_t off;            /* where the payload begins */
+    uint32_t len;            /* bytes of payload */
+    uint8_t mask[4];         /* what was laid over the payload; zero: nothing */
 };
 
 /* Why a link is closed; a transport maps it to its own codes (RFC 6455, 7.4.1). */
@@ -64,7 +66,7 @@ struct burrow_buf {
 
 /* Borrowed during host->closed. */
 struct burrow_close_info {
-    uint32_t size;
+    uint32_t size;        /* sizeof of this struct, as its giver knows it */
     uint32_t code;        /* BURROW_CLOSE_* */
     uint32_t http_status; /* with REFUSED by an HTTP transport, else 0 */
     uint32_t auth_code;   /* with REFUSED: BURROW_CODE_* as far as the peer named one, else 0 */
@@ -78,23 +80,24 @@ struct burrow_close_info {
  * --server-addr, --tls-addr or --admin-addr, or of `--listen NAME=ADDRESS` for the transport NAME.
  * The transport owns fd from the call on, also when accept fails. */
 struct burrow_accept {
-    uint32_t size;
-    uint32_t role;
-    int32_t fd;
-    uint32_t tls; /* ADMIN is plain (0); MAIN as the transport is configured */
-    struct burrow_addr peer, local;
+    uint32_t size;            /* sizeof of this struct, as its giver knows it */
+    uint32_t role;            /* BURROW_ROLE_* */
+    int32_t fd;               /* the transport's from now on */
+    uint32_t tls;             /* ADMIN is plain (0); MAIN as the transport is configured */
+    struct burrow_addr peer;  /* who has connected */
+    struct burrow_addr local; /* to which address */
 };
 
 /* One attempt to reach a server, by a connected, non-blocking socket. The transport owns fd
  * from the call on, also when dial fails. */
 struct burrow_dial {
-    uint32_t size;
-    int32_t fd;
-    const char *scheme; /* one of ops->schemes: "ws", "tls", or a plugin's own */
-    const char *host;   /* of the URL: Host header, SNI and certificate name; no brackets;
-                           "" in x:///PATH */
-    uint16_t port;      /* of the URL */
-    uint16_t reserved2;
+    uint32_t size;           /* sizeof of this struct, as its giver knows it */
+    int32_t fd;              /* the transport's from now on; -1: see addr */
+    const char *scheme;      /* one of ops->schemes: "ws", "tls", or a plugin's own */
+    const char *host;        /* of the URL: Host header, SNI and certificate name; no brackets;
+                                "" in x:///PATH */
+    uint16_t port;           /* of the URL */
+    uint16_t reserved2;      /* 0 */
     uint32_t timeout_ms;     /* TLS and upgrade together */
     const char *path;        /* "/ws", with query if any; "" for schemes without paths */
     const char *token;       /* for the Authorization header; NULL: none is sent */
@@ -106,23 +109,24 @@ struct burrow_dial {
 
 /* One HTTP request that is not an upgrade to a session. Borrowed during http_request. */
 struct burrow_http {
-    uint32_t size;
-    uint32_t role;  /* BURROW_ROLE_* of the listener it came by */
-    uint32_t flags; /* BURROW_HTTP_* */
-    uint32_t reserved;
+    uint32_t size;             /* sizeof of this struct, as its giver knows it */
+    uint32_t role;             /* BURROW_ROLE_* of the listener it came by */
+    uint32_t flags;            /* BURROW_HTTP_* */
+    uint32_t reserved;         /* 0 */
     const char *method;        /* "GET", "HEAD"; other methods the transport refuses with 405 */
     const char *path;          /* decoded and normalised, without the query */
     const char *query;         /* raw, without '?'; "" if none */
     const char *authorization; /* the header's value, or NULL */
-    struct burrow_addr peer;
+    struct burrow_addr peer;   /* who is connected */
 };
 
+/* The answer to one HTTP request. */
 struct burrow_http_response {
-    uint32_t size;
-    uint32_t status;
-    const char *content_type;
-    const char *body; /* borrowed until http_respond returns */
-    size_t body_len;
+    uint32_t size;            /* sizeof of this struct, as its giver knows it */
+    uint32_t status;          /* 200 and its like */
+    const char *content_type; /* the header's value */
+    const char *body;         /* borrowed until http_respond returns */
+    size_t body_len;          /* bytes at body; may be 0 */
 };
 
 /* Flags of ops. */
@@ -132,8 +136,9 @@ struct burrow_http_response {
  * it the client puts its token into the register frame. */
 #define BURROW_TRANSPORT_TOKEN 4u
 
+/* What the host gives to transport plugins, by ops->bind. */
 struct burrow_transport_host {
-    uint32_t size;
+    uint32_t size; /* sizeof of this struct, as its giver knows it */
     /* The peer has shown its credential; the transport waits for ops->admit. Skipped where
      * the transport has no place for one: then the register frame must carry a token. */
     void (*authenticate)(struct burrow_link *, const struct burrow_credential *);
@@ -152,19 +157,25 @@ struct burrow_transport_host {
     /* Call ops->flush at the end of this turn, though no send came (for PONG, CLOSE). */
     void (*want_flush)(struct burrow_link *);
     void (*release)(struct burrow_link *, struct burrow_buf *chain); /* all buffers of it */
+    /* The last event of every link, exactly once, after all buffers were released. */
     void (*closed)(struct burrow_link *, const struct burrow_close_info *);
     /* Answered exactly once by ops->http_respond, perhaps later, or cancelled by
      * http_cancel when the peer is gone. `token` is the transport's name for it. */
     void (*http_request)(struct burrow_link *, void *token, const struct burrow_http *);
+    /* The peer of a request is gone: it is not answered any more. */
     void (*http_cancel)(struct burrow_link *, void *token);
 };
 
+/* What a transport plugin does. */
 struct burrow_transport_ops {
-    uint32_t size;
-    uint32_t flags;
+    uint32_t size;              /* sizeof of this struct, as its giver knows it */
+    uint32_t flags;             /* a set of BURROW_TRANSPORT_* */
     const char *const *schemes; /* that dial understands; ends with NULL */
-    void (*bind)(void *self, const struct burrow_transport_host *host);
+    void (*bind)(void *self, const struct burrow_transport_host *host); /* once, before start */
+    /* Takes a connection of a listener of the host's: 0 with *ret_conn, and `accepted` or `closed`
+     * follows on a later turn; or a negative result, and then no event comes. */
     int (*accept)(void *self, const struct burrow_accept *, struct burrow_link *, void **ret_conn);
+    /* Begins a session with a server, in the same way; `connected` or `closed` follows. */
     int (*dial)(void *self, const struct burrow_dial *, struct burrow_link *, void **ret_conn);
     /* Answers authenticate: goes on to accepted, or refuses in the transport's own way
      * (401 with the code, 503) and closes. Only result and code are read. */
@@ -182,6 +193,8 @@ struct burrow_transport_ops {
      * ABORT), then closed. No data or drained event comes after it. Calling it again is
      * allowed and shortens the wait. */
     void (*close)(void *conn, uint32_t code, const char *why);
+    /* Answers http_request; not after http_cancel or `closed`. Optional without
+     * BURROW_TRANSPORT_HTTP. */
     void (*http_respond)(void *self, void *token, const struct burrow_http_response *);
 };
 
