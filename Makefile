@@ -21,7 +21,7 @@ DEPS_BENCH = socat
 DEPS_VERIFY = prometheus
 DEPS_PACKAGE = debhelper dpkg-dev lintian rpm rpmlint xz-utils buildah podman podman-compose netavark aardvark-dns \
 	iptables crun debootstrap systemd systemd-container git
-DEPS_CHECK = clang clang-format libclang-rt-14-dev gcovr doxygen
+DEPS_CHECK = clang clang-format libclang-rt-14-dev gcovr doxygen valgrind libc6-dbg
 
 ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 

@@ -5,9 +5,11 @@
     run.py PROGRAM PLUGIN.so --fails CHECK [WORD]...   it must fail this check, and is run alone
 
 In a word, {cert}, {key}, {public}, {secret} and {clients} stand for files made for this run,
-{dir} for their folder. Words that begin with -- go before the plugin.
+{dir} for their folder. Words that begin with -- go before the plugin. What CONFORMANCE_UNDER holds
+goes before the program: valgrind with its flags.
 """
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -49,7 +51,8 @@ def main():
         else:
             words = words_of(rest[0], values)
         flags = [word for word in words if word.startswith("--")]
-        done = subprocess.run([program, *flags, plugin, *(word for word in words if word not in flags)],
+        under = shlex.split(os.environ.get("CONFORMANCE_UNDER", ""))
+        done = subprocess.run([*under, program, *flags, plugin, *(word for word in words if word not in flags)],
                               check=False, stdout=subprocess.PIPE, text=True)
     print(done.stdout)
     if rest[0] != "--fails":
