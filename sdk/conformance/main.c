@@ -212,6 +212,12 @@ int main(int argc, char **argv)
     }
     free(path);
     subject.d = plugin_descriptor(subject.plugin);
+    if (kind_of(&subject) == NULL) {
+        fprintf(stderr, "burrow-conformance: there are no checks for plugins of kind %u yet\n",
+                (unsigned)subject.d->kind);
+        plugin_close(subject.plugin);
+        return 2;
+    }
     subject.pairs = argv + at + 1;
     subject.pair_count = argc - at - 1;
     int rc = run_all(&subject, list);

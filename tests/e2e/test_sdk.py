@@ -95,9 +95,12 @@ def test_the_examples_build_pass_and_carry_a_tunnel(world, prefix, tmp_path, com
     assert "client=a port=" in hosts.read_text()
 
 
-def test_the_guides_plugin_builds_and_passes(prefix, tmp_path):
+def test_the_guides_plugin_builds_passes_and_lets_a_client_in(world, prefix, tmp_path):
     guide = (prefix / "share/burrow/sdk/plugin-guide.md").read_text()
     blocks = {name: re.findall(rf"^```{name}\n(.*?)^```", guide, re.M | re.S) for name in ("c", "cmake")}
     (tmp_path / "auth_door.c").write_text("\n".join(blocks["c"]))
     (tmp_path / "CMakeLists.txt").write_text("\n".join(blocks["cmake"]))
     make(prefix, tmp_path, tmp_path / "build", "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror")
+    carry(world, prefix,
+          [f"--plugin={tmp_path / 'build' / 'auth-door.so'}", "--auth-door.word=sesame", "--server-addr=127.0.0.1:0"],
+          ["--server-url=ws://{addr}/ws"], "sesame")
