@@ -104,7 +104,8 @@ static int find_transport(struct client *c, struct error *err)
                                                  .self = instance_self(instance),
                                                  .loop = c->loop,
                                                  .log = c->log,
-                                                 .name = instance_name(instance)};
+                                                 .name = instance_name(instance),
+                                                 .faults = instance_faults(instance)};
         if (c->http.ops == NULL && (ops->flags & BURROW_TRANSPORT_HTTP) != 0)
             c->http = transport;
         for (const char *const *s = ops->schemes; c->transport.ops == NULL && *s != NULL; s++)

@@ -45,6 +45,7 @@ static int bind_transports(struct server *server, struct error *err)
         t->loop = server->loop;
         t->log = server->log;
         t->name = instance_name(instance);
+        t->faults = instance_faults(instance);
         t->ops->bind(t->self, &link_transport_host);
     }
     return BURROW_OK;

@@ -12,15 +12,19 @@
 #include <unistd.h>
 
 #define LINK_MAGIC 0x4c494e4bu
+/* A transport has a second for its farewell; who takes as long as this has forgotten it. */
+#define LINK_CLOSE_MAX_MS 10000u
 
 struct burrow_link {
     uint32_t magic;
     bool opened, closing, abandoned, closed, in_message;
+    bool overdue; /* counts as closed; its memory stays, since the transport may still name it */
     struct link_transport transport; /* a copy: links may outlive who made them */
     void *conn;
     const struct link_events *events; /* NULL: nobody listens any more */
     void *arg;
     struct loop_task flush, end;
+    struct loop_timer *patience; /* with a transport that was told to close */
     struct burrow_addr peer;
 };
 
@@ -43,6 +47,7 @@ static void free_task(void *arg)
     struct burrow_link *link = link_checked(arg);
 
     loop_task_cancel(link->transport.loop, &link->flush);
+    loop_timer_destroy(link->patience);
     link->magic = 0;
     free(link);
 }
@@ -140,12 +145,46 @@ void link_read_enable(struct burrow_link *link, bool on)
         link->transport.ops->read_enable(link->conn, on);
 }
 
+static void fault(struct burrow_link *link, const char *what)
+{
+    if (link->transport.faults != NULL)
+        plugin_fault(link->transport.faults, what);
+}
+
+/* For its owner the link ends here. */
+static void end_link(struct burrow_link *link, const struct burrow_close_info *info)
+{
+    link->closed = true;
+    if (link->events != NULL && link->events->closed != NULL)
+        link->events->closed(link->arg, info);
+    link->events = NULL;
+}
+
+static void on_patience(void *arg)
+{
+    static const struct burrow_close_info info = {
+        .size = sizeof info, .code = BURROW_CLOSE_LOST, .reason = "the transport did not end it"};
+    struct burrow_link *link = link_checked(arg);
+
+    if (link->closed)
+        return;
+    fault(link, "a link was not closed in time");
+    loop_task_cancel(link->transport.loop, &link->flush);
+    link->overdue = true;
+    end_link(link, &info);
+}
+
 void link_close(struct burrow_link *link, uint32_t code, const char *why)
 {
     link_checked(link);
     if (link->closed)
         return;
     link->closing = true;
+    if (link->patience == NULL) {
+        link->patience = loop_timer_create(link->transport.loop, on_patience, link);
+        if (link->patience != NULL) /* without memory it goes without a limit */
+            loop_timer_set(link->patience, LINK_CLOSE_MAX_MS);
+    }
     loop_task_schedule(link->transport.loop, &link->flush);
     link->transport.ops->close(link->conn, code, why);
 }
@@ -239,11 +278,15 @@ static void on_release(struct burrow_link *link, struct burrow_buf *chain)
 static void on_closed(struct burrow_link *link, const struct burrow_close_info *info)
 {
     link_checked(link);
-    must(!link->closed);
-    link->closed = true;
-    loop_task_schedule(link->transport.loop, &link->end);
-    TELL(link, closed, info);
-    link->events = NULL;
+    if (link->overdue) {
+        link->overdue = false;
+        loop_task_schedule(link->transport.loop, &link->end);
+    } else if (link->closed) {
+        fault(link, "a link was closed twice");
+    } else {
+        loop_task_schedule(link->transport.loop, &link->end);
+        end_link(link, info);
+    }
 }
 
 static void on_http_request(struct burrow_link *link, void *token, const struct burrow_http *http)

@@ -11,6 +11,7 @@
 #ifndef TUNNEL_LINK_H
 #define TUNNEL_LINK_H
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "loop/loop.h"
 
@@ -24,6 +25,7 @@ struct link_transport {
     struct loop *loop;
     const struct log *log;
     const char *name;
+    struct plugin_faults *faults; /* may be NULL */
 };
 
 /* What an owner hears. Every entry may close or abandon the link; after `closed` the link
