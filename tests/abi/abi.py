@@ -121,7 +121,7 @@ def objections(old, new, plugin_h):
 
 def larger(include, folder):
     for header in Path(include, "burrow").glob("*.h"):
-        text = re.sub(r"^(struct \w+ \{\n(?:    uint32_t magic, size|    uint32_t size).*?)^\};",
+        text = re.sub(r"^(struct \w+ \{\n(?:    uint32_t magic;[^\n]*\n)?    uint32_t size;.*?)^\};",
                       lambda m: m[1] + LATER + "};", header.read_text(), flags=re.M | re.S)
         text = re.sub(r"(#define BURROW_ABI_MINOR )(\d+)u", lambda m: f"{m[1]}{int(m[2]) + 1}u", text)
         to = Path(folder, "burrow", header.name)
