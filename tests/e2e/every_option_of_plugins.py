@@ -57,7 +57,7 @@ def jwks_keep(t):
     eventually(lambda: knock(server, keys.token)[0] == 101)
     keys.provider.manner = lambda _, request: request.reply(500)
     eventually(lambda: knock(server, keys.token)[0] != 101)  # by default it is let in for a day
-    assert server.seen("jwks_expired")
+    server.wait_event("jwks_expired", 20)
 
 
 @row("server", "jwks-ca")
