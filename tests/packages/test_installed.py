@@ -76,7 +76,7 @@ printf '%s\n' "${COMPREPLY[@]}"
 ZSH = r"""
 zmodload zsh/zpty
 zpty -b shell zsh -f -i
-zpty -w shell 'autoload -Uz compinit; compinit -u -D; zstyle ":completion:*" list-prompt ""; LISTMAX=9999; TERM=dumb; PS1=; stty columns 200; echo RE""ADY'
+zpty -w shell 'autoload -Uz compinit; compinit -u -D; LISTMAX=9999; TERM=dumb; PS1=; stty columns 200; echo RE""ADY'
 collected=
 for i in {1..300}; do
     zpty -r -t shell chunk && collected+=$chunk
