@@ -12,6 +12,7 @@
  */
 #include "loop/loop.h"
 #include "base/object.h"
+#include "base/reserve.h"
 #include "loop/calls.h"
 #include "loop/resolve.h"
 #include "loop/tasks.h"
@@ -146,6 +147,7 @@ static void on_check(struct ev_loop *ev, ev_check *check, int revents)
     task_queue_begin(&loop->tasks);
     ev_idle_stop(ev, &loop->wake);
     queue_fed(loop);
+    reserve_fill();
 }
 
 static void on_async(struct ev_loop *ev, ev_async *async, int revents)
@@ -183,6 +185,8 @@ struct loop *loop_create(void)
     TAILQ_INIT(&loop->fed);
     if (call_queue_init(&loop->calls) != 0)
         goto no_calls;
+    reserve_fill();
+    ev_set_allocator(reserve_realloc); /* without memory libev ends the process */
     /* epoll or nothing: libev's io_uring aborts, and the environment is not ours to obey. */
     loop->ev = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
     if (loop->ev == NULL)
