@@ -35,6 +35,10 @@ def test_two_builds_are_equal(debs, tmp_path):
     assert len(names) >= len(PACKAGES) + 3
     for name in names:
         assert run("cmp", os.path.join(debs, name), tmp_path / name) == ""
+    bills = [tmp_path / "first", tmp_path / "second"]
+    for folder, bill in zip((debs, tmp_path), bills):
+        run(sys.executable, "-B", os.path.join(ROOT, "packaging", "sbom.py"), folder, bill)
+    assert bills[0].read_text(encoding="utf-8") == bills[1].read_text(encoding="utf-8")
 
 
 def test_lintian_has_nothing_to_say(debs):
