@@ -170,7 +170,7 @@ def test_keys_rotate_a_hundred_times_under_load(world, sized):
             thread.join()
     assert not refused, f"{len(refused)} refused of {admitted[0]}: {refused[:5]}"
     assert admitted[0] > rotations
-    assert server.memory_kib() < 200 << 10
+    assert server.memory_kib() < sized(200, 600) << 10  # sanitizers keep what is freed for a while
     with dial(client.bridge) as user:  # a session outlives the keys of its token
         user.sendall(b"hello")
         assert read_exactly(user, 5) == b"hello"
@@ -179,7 +179,7 @@ def test_keys_rotate_a_hundred_times_under_load(world, sized):
 @pytest.mark.parametrize("manner, reason", [
     (stalls, "not done within"), (drips, "not done within"), (floods, "more than 1048576 bytes"),
     (redirects, "only the same origin"), (fails, "status 500"), (lies, "no JSON object")])
-def test_a_provider_that_misbehaves_leaves_the_last_good_set(world, manner, reason):
+def test_a_provider_that_misbehaves_leaves_the_last_good_set(world, sized, manner, reason):
     old, new = Key("old"), Key("new")
     provider = Provider(old)
     server = serve(world, provider, jwks_refresh="500ms")
@@ -190,7 +190,7 @@ def test_a_provider_that_misbehaves_leaves_the_last_good_set(world, manner, reas
     failed = server.wait_event("jwks_failed", 30, after=mark)
     assert reason in failed["reason"] and failed["keys_kept"] == "1"
     assert knock(server, old.token()) == 101
-    assert server.memory_kib() < 200 << 10
+    assert server.memory_kib() < sized(200, 600) << 10  # sanitizers keep what is freed for a while
     mark = server.mark()
     provider.keys, provider.manner = [new], None
     server.wait_event("jwks_loaded", 30, after=mark, keys=1)
