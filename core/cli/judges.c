@@ -63,12 +63,7 @@ int judges_parse(struct judges *j, const struct config_group *own, void **ret_ow
     if (config_parse(s->config, groups, n + 1,
                      cli_others(&room, cli_server.name, cli_server.kinds, true), values, err) != 0)
         return err->code;
-    s->rt.options = values[0];
-    s->common = values[1];
-    for (size_t i = 0; i < s->rt.plugin_count; i++) {
-        s->configs[i] = values[i + 2];
-        s->owners[i] = s->config;
-    }
+    runtime_take(s, values);
     config_wipe_sources(s->config);
     cli_log_init(&s->rt.log, s->common);
     cli_log_warnings(&s->rt.log, s->config);

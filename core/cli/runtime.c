@@ -161,6 +161,16 @@ size_t runtime_groups(const struct runtime_state *s, struct config_group groups[
     return n;
 }
 
+void runtime_take(struct runtime_state *s, void *const *values)
+{
+    s->rt.options = values[0];
+    s->common = values[1];
+    for (size_t i = 0; i < s->rt.plugin_count; i++) {
+        s->configs[i] = values[i + 2];
+        s->owners[i] = s->config;
+    }
+}
+
 int runtime_parse(struct runtime_state *s, struct error *err)
 {
     const struct cli_command *command = s->rt.command;
@@ -171,12 +181,7 @@ int runtime_parse(struct runtime_state *s, struct error *err)
     if (config_parse(s->config, groups, n, cli_others(&room, command->name, command->kinds, false),
                      values, err) != 0)
         return err->code;
-    s->rt.options = values[0];
-    s->common = values[1];
-    for (size_t i = 0; i < s->rt.plugin_count; i++) {
-        s->configs[i] = values[i + 2];
-        s->owners[i] = s->config;
-    }
+    runtime_take(s, values);
     return 0;
 }
 

@@ -44,6 +44,8 @@ int runtime_choose(const struct config *config, const char *dir, const struct cl
                    const char *ret_names[PLUGINS_MAX], size_t *ret_n, struct error *err);
 /* The options' groups: the command's, the common ones, each plugin's. Returns their number. */
 size_t runtime_groups(const struct runtime_state *s, struct config_group groups[CLI_GROUPS_MAX]);
+/* Takes what config_parse gave for these groups. */
+void runtime_take(struct runtime_state *s, void *const *values);
 /* Fills options, common and configs from s->config. */
 int runtime_parse(struct runtime_state *s, struct error *err);
 /* The command's checks, then the plugins'. */
