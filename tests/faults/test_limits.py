@@ -65,7 +65,9 @@ def flood(address):
 def test_when_descriptors_run_out_accepting_pauses_and_resumes(world, sized, slack, say):
     server, client, bridge = world.tunnel("ws", world.target(echo))
     user = dial(bridge)
-    before = descriptors(server)
+    user.sendall(b"running")
+    assert read_exactly(user, 7) == b"running"
+    before = descriptors(server)  # the user's with them: the kernel accepts before the server does
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     cores, resumed = [], []
     for number in range(sized(50, 4)):
