@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tells the registries which clients are there. Per client and registry there is one wish
- * (published, or not) and at most one operation under way; whatever fails is tried again
- * with a growing, jittered pause, and tunnels never wait for it.
+ * (published, or not) and at most one operation under way; whatever fails, or is changed by
+ * others, is tried again with a growing, jittered pause, and tunnels never wait for it.
  */
 #include "server/internal.h"
 
@@ -19,6 +19,10 @@
 #define RETRY_MAX_MS 20000u
 /* Who has not finished by now never will: the operation is cancelled and tried again. */
 #define OPERATION_MAX_MS 120000u
+/* Who changes again within this time what was put right is given way a little longer each time. */
+#define QUARREL_MS 60000u
+/* For each of the clients, when all of them are published again: 200 a second. */
+#define SPREAD_MS 5u
 
 static const char not_in_time[] = "an operation was not finished in time";
 
@@ -26,6 +30,7 @@ enum wish { NOTHING, PUBLISHED, WITHDRAWN };
 
 struct registrar {
     uint32_t magic;
+    struct burrow_registry_host host; /* what the plugin is given */
     struct server *server;
     const struct burrow_registry_ops *ops;
     void *self;
@@ -42,8 +47,11 @@ struct registration {
     struct client_record *record;
     enum wish wish, doing; /* doing: of the operation under way */
     bool settled;          /* the wish has come true */
+    bool changed;          /* by others, during the operation under way */
     struct ticket *ticket; /* the operation under way */
     uint32_t failures;
+    uint32_t changes; /* one soon after the other, the last of them at changed_ms */
+    uint64_t changed_ms;
     int32_t result;
     struct loop_timer *timer; /* until the next try, or the end of patience with this one */
     struct loop_task task;    /* after an operation */
@@ -87,6 +95,7 @@ static void start(struct registration *r)
     r->doing = r->wish;
     loop_timer_set(r->timer, OPERATION_MAX_MS);
     r->settled = true; /* until another wish comes meanwhile, or it fails */
+    r->changed = false;
     if (r->doing == PUBLISHED)
         publish(r);
     else
@@ -125,18 +134,45 @@ static void on_timer(void *arg)
     loop_task_schedule(r->registrar->server->loop, &r->task);
 }
 
-/* Full jitter, and never less than half a second. */
-static uint64_t pause_ms(uint32_t failures)
+/* Full jitter up to the limit, and never less than half a second. */
+static uint64_t jittered_ms(uint64_t limit)
 {
-    uint64_t limit = RETRY_FIRST_MS;
-    for (uint32_t i = 1; i < failures && limit < RETRY_MAX_MS; i++)
-        limit *= 2;
     if (limit > RETRY_MAX_MS)
         limit = RETRY_MAX_MS;
     uint32_t random = 0;
     if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
         random = UINT32_MAX / 2;
     return RETRY_FIRST_MS / 2 + limit * random / UINT32_MAX;
+}
+
+/* After so many failures, or changes, in a row. */
+static uint64_t pause_ms(uint32_t times)
+{
+    uint64_t limit = RETRY_FIRST_MS;
+    for (uint32_t i = 1; i < times && limit < RETRY_MAX_MS; i++)
+        limit *= 2;
+    return jittered_ms(limit);
+}
+
+/* Others have changed what is published: publishes again after a pause, jittered over spread_ms or
+ * more. Of who is away nothing is put right: another server may have the client by now. false:
+ * nothing is to be published, or it will be anyway. */
+static bool put_right(struct registration *r, uint64_t spread_ms)
+{
+    uint64_t now = loop_now_ms(r->registrar->server->loop);
+    if (r->wish != PUBLISHED || r->record->attachment == NULL || !r->settled)
+        return false;
+    if (r->ticket != NULL) {
+        bool first = !r->changed;
+        r->changed = true;
+        return first;
+    }
+    r->changes = r->changes > 0 && now - r->changed_ms < QUARREL_MS ? r->changes + 1 : 1;
+    r->changed_ms = now;
+    r->settled = false;
+    uint64_t ms = pause_ms(r->changes), spread = jittered_ms(spread_ms);
+    loop_timer_set(r->timer, ms > spread ? ms : spread);
+    return true;
 }
 
 static bool all_withdrawn(const struct client_record *record)
@@ -166,6 +202,8 @@ static void on_finished(void *arg)
         start(r);
     else if (r->record->withdrawing && all_withdrawn(r->record))
         clients_withdrawn(r->record);
+    else if (r->changed)
+        put_right(r, 0);
 }
 
 /* ---- the host table ---- */
@@ -221,11 +259,27 @@ static void on_listed(struct burrow_registry_op *name, const char *client_id)
         clients_get(registrar->server, client_id);
 }
 
-static const struct burrow_registry_host registry_host = {
-    .size = sizeof(struct burrow_registry_host),
-    .done = on_done,
-    .listed = on_listed,
-};
+static void on_changed(struct burrow_registry_self *name, const char *client_id)
+{
+    struct registrar *registrar = (struct registrar *)(void *)name;
+    must_be(registrar, REGISTRAR_MAGIC);
+    struct server *server = registrar->server;
+    size_t index = (size_t)(registrar - server->registrars);
+    uint64_t spread_ms = client_id == NULL ? (uint64_t)SPREAD_MS * server->record_count : 0;
+    bool news = false;
+    struct client_record *record, *next;
+    if (client_id != NULL) {
+        record = clients_find(server, client_id);
+        news = record != NULL && put_right(&record->registrations[index], spread_ms);
+    } else {
+        HASH_ITER(hh, server->clients, record, next)
+        news |= put_right(&record->registrations[index], spread_ms);
+    }
+    if (news)
+        log_at(server->log, BURROW_LOG_INFO, "registry_changed",
+               burrow_str("plugin", registrar->name),
+               burrow_str("client", client_id != NULL ? client_id : ""));
+}
 
 /* ---- wishes ---- */
 
@@ -331,7 +385,14 @@ int registrars_create(struct server *server)
         if (registrar->tickets == NULL || registrar->list_timer == NULL)
             return BURROW_ENOMEM;
         registrar->magic = REGISTRAR_MAGIC;
-        registrar->ops->bind(registrar->self, &registry_host);
+        registrar->host = (struct burrow_registry_host){
+            .size = sizeof registrar->host,
+            .done = on_done,
+            .listed = on_listed,
+            .self = (struct burrow_registry_self *)(void *)registrar,
+            .changed = on_changed,
+        };
+        registrar->ops->bind(registrar->self, &registrar->host);
     }
     return BURROW_OK;
 }

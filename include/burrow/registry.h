@@ -7,6 +7,9 @@
  * cancelled and never finished. The host keeps at most one operation per client id under
  * way, cancels one that is not finished within two minutes, and repeats failed ones with a
  * growing, jittered pause.
+ *
+ * A registry that sees when others take away or change what it has published says so by
+ * host->changed, and the host publishes again.
  */
 #ifndef BURROW_REGISTRY_H
 #define BURROW_REGISTRY_H
@@ -19,7 +22,8 @@ extern "C" {
 
 #define BURROW_REGISTRY_ABI 0u /* kind_abi of this header */
 
-struct burrow_registry_op; /* the host's name for one operation */
+struct burrow_registry_op;   /* the host's name for one operation */
+struct burrow_registry_self; /* the host's name for one registry that it uses */
 
 /* One service of a publication. */
 struct burrow_published_service {
@@ -46,6 +50,14 @@ struct burrow_registry_host {
     void (*done)(struct burrow_registry_op *, int32_t result, const char *reason);
     /* Answer to list, once for each publication that exists, before done. */
     void (*listed)(struct burrow_registry_op *, const char *client_id);
+
+    /* Since minor 3. */
+    struct burrow_registry_self *self; /* the first argument of changed */
+    /* What is published of this client (NULL: of any of them) is perhaps not what it should be: the
+     * host publishes again those that are connected, after a short pause that grows when it happens
+     * again and again. Between start and stopped, from any callback. What the plugin itself writes
+     * is no change, or that would have no end. */
+    void (*changed)(struct burrow_registry_self *, const char *client_id);
 };
 
 /* What a registry plugin does. */

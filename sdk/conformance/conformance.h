@@ -40,9 +40,10 @@ struct life {
     void *config;
     void *self;
     bool created;
-    bool hurried;                    /* waits are short: nothing but the clock will come */
-    struct fake_transport transport; /* of the kind transport */
-    int32_t exit_code;               /* of the kind command, once it has finished */
+    bool hurried;                         /* waits are short: nothing but the clock will come */
+    struct fake_transport transport;      /* of the kind transport */
+    struct burrow_registry_host registry; /* of the kind registry */
+    int32_t exit_code;                    /* of the kind command, once it has finished */
     unsigned finished;
 };
 

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The checks of registry plugins: operations end once, and each may be repeated. */
+/* The checks of registry plugins: operations end once, and each may be repeated; a change is told
+ * only of what others did. */
 #include "conformance.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define OPS_MAX 32
+/* One after the other: what a plugin does about its own writes ends sooner. */
+#define CHANGES_MAX 8
 
 struct burrow_registry_op {
     struct life *life;
@@ -43,11 +47,18 @@ static void on_listed(struct burrow_registry_op *op, const char *client_id)
     op->listed += strcmp(client_id, "conformance") == 0;
 }
 
-static const struct burrow_registry_host host_table = {
-    .size = sizeof host_table,
-    .done = on_done,
-    .listed = on_listed,
-};
+static unsigned changes;  /* that were told */
+static bool older_tables; /* the host is one of before `changed` */
+
+static void on_changed(struct burrow_registry_self *self, const char *client_id)
+{
+    const struct life *life = (const struct life *)(const void *)self;
+    fake_must(!older_tables, "an entry beyond the table's size is not called (BURROW_HAS asks)");
+    fake_must(!life->host.stopped, "after stopped no change is told");
+    fake_must(client_id == NULL || (*client_id != '\0' && strlen(client_id) <= 128),
+              "changed names a client, or NULL for any");
+    changes++;
+}
 
 static const struct burrow_registry_ops *ops_of(const struct life *life)
 {
@@ -56,7 +67,14 @@ static const struct burrow_registry_ops *ops_of(const struct life *life)
 
 static void bind_host(struct life *life)
 {
-    ops_of(life)->bind(life->self, &host_table);
+    life->registry = (struct burrow_registry_host){
+        .size = older_tables ? offsetof(struct burrow_registry_host, self) : sizeof life->registry,
+        .done = on_done,
+        .listed = on_listed,
+        .self = (struct burrow_registry_self *)(void *)life,
+        .changed = on_changed,
+    };
+    ops_of(life)->bind(life->self, &life->registry);
 }
 
 /* Not strdup: its memory would count as the plugin's. */
@@ -208,10 +226,44 @@ static void idempotent(struct subject *s)
     life_destroy(&life);
 }
 
+/* Does what the host does about a change, until none is told any more. */
+static void own_writes(struct subject *s)
+{
+    struct life life;
+    life_begin(&life, s);
+    op_count = 0;
+    unsigned told = 0;
+    finish(publish(&life, 20000));
+    for (;;) {
+        life_idle(&life, 10000);
+        if (changes == told)
+            break;
+        told = changes;
+        fake_must(told <= CHANGES_MAX, "what the plugin itself has written is no change");
+        finish(publish(&life, 20000));
+    }
+    finish(withdraw(&life));
+    life_stop(&life);
+    life_destroy(&life);
+}
+
+static void older_registry_host(struct subject *s)
+{
+    struct life life;
+    older_tables = true;
+    life_begin(&life, s);
+    work(&life);
+    life_idle(&life, 10000);
+    life_stop(&life);
+    life_destroy(&life);
+}
+
 static const struct check checks[] = {
     {"done-once", "each operation is finished exactly once by host->done", done_once},
     {"never-after-cancel", "an operation that is cancelled is never finished", never_after_cancel},
     {"idempotent", "publish and withdraw are idempotent; list names what is published", idempotent},
+    {"own-writes", "what the plugin itself writes is not told as a change", own_writes},
+    {"older-registry-host", "a host that takes no changes will do", older_registry_host},
     {NULL, NULL, NULL},
 };
 

@@ -37,6 +37,13 @@ static void publish(void *self, struct burrow_registry_op *op, const struct burr
         return;
     }
 #endif
+#if defined(WRONG_ECHO)
+    w->registry->changed(w->registry->self, p->client_id);
+    w->published = 0;
+#elif defined(WRONG_STEPS_OVER)
+    if (w->published == 0)
+        w->registry->changed(w->registry->self, NULL);
+#endif
     finish(w, op, w->published++ ? BURROW_EINVAL : BURROW_OK);
     (void)on_time;
 }

@@ -175,6 +175,86 @@ static void what_is_no_client_id_is_not_listed(void **state)
     assert_int_equal(HASH_COUNT(rig->server->clients), 0);
 }
 
+static void say_changed(const struct rig *rig, const char *client_id)
+{
+    rig->registry.host->changed(rig->registry.host->self, client_id);
+}
+
+static void what_others_changed_is_published_again_after_a_pause(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig_client(rig, "pg", 'a');
+    say_changed(rig, "pg");
+    fake_loop_advance(rig->loop, 499);
+    assert_int_equal(rig->registry.published, 1);
+    fake_loop_advance(rig->loop, 1001);
+    assert_int_equal(rig->registry.published, 2);
+    fake_loop_advance(rig->loop, 120000);
+    assert_int_equal(rig->registry.published, 2);
+}
+
+static void a_change_of_any_client_is_one_of_each(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig_client(rig, "pg", 'a');
+    rig_client(rig, "web", 'b');
+    say_changed(rig, NULL);
+    fake_loop_advance(rig->loop, 1500);
+    assert_int_equal(rig->registry.published, 4);
+}
+
+static void a_change_during_an_operation_is_put_right_after_it(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->registry.result = INT32_MAX;
+    rig_client(rig, "pg", 'a');
+    say_changed(rig, "pg");
+    say_changed(rig, "pg");
+    rig->registry.result = 0;
+    rig->registry.host->done(rig->registry.op, 0, NULL);
+    fake_loop_settle(rig->loop);
+    assert_int_equal(rig->registry.published, 1);
+    fake_loop_advance(rig->loop, 1500);
+    assert_int_equal(rig->registry.published, 2);
+    fake_loop_advance(rig->loop, 120000);
+    assert_int_equal(rig->registry.published, 2);
+}
+
+static void who_is_away_is_not_published_again(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    recorder_closed(rig_client(rig, "pg", 'a'), BURROW_CLOSE_LOST, 0, 0, "gone");
+    fake_loop_settle(rig->loop);
+    say_changed(rig, "pg");
+    say_changed(rig, NULL);
+    say_changed(rig, "stranger");
+    fake_loop_advance(rig->loop, 30000);
+    assert_int_equal(rig->registry.published, 1);
+    assert_null(clients_find(rig->server, "stranger"));
+}
+
+static void who_changes_it_again_and_again_is_given_way(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig_client(rig, "pg", 'a');
+    for (int second = 0; second < 300; second++) {
+        say_changed(rig, "pg");
+        fake_loop_advance(rig->loop, 1000);
+    }
+    /* The pauses are half a second, and up to 1, 2, 4, 8, 16, 20, 20 … s more. */
+    assert_in_range(rig->registry.published, 15, 60);
+    fake_loop_advance(rig->loop, 100000);
+    const unsigned before = rig->registry.published;
+    say_changed(rig, "pg");
+    fake_loop_advance(rig->loop, 1500);
+    assert_int_equal(rig->registry.published, before + 1);
+}
+
 static void stop_cancels_what_is_under_way(void **state)
 {
     struct rig *rig = *state;
@@ -201,6 +281,11 @@ int main(void)
         TEST(an_operation_that_is_never_finished_is_a_fault_and_tried_again),
         TEST(a_list_that_is_never_finished_is_a_fault_and_the_next_sweep_asks_again),
         TEST(what_is_no_client_id_is_not_listed),
+        TEST(what_others_changed_is_published_again_after_a_pause),
+        TEST(a_change_of_any_client_is_one_of_each),
+        TEST(a_change_during_an_operation_is_put_right_after_it),
+        TEST(who_is_away_is_not_published_again),
+        TEST(who_changes_it_again_and_again_is_given_way),
         TEST(stop_cancels_what_is_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
