@@ -92,12 +92,12 @@ static json_t *secret(const struct exposure *x)
 static json_t *role(const struct exposure *x)
 {
     return object(x, OBJECT_ROLE,
-                  json_pack("{s:[{s:[s], s:[s], s:[s,s,s,s,s]}, {s:[s], s:[s], s:[s]},"
+                  json_pack("{s:[{s:[s], s:[s], s:[s,s,s,s,s,s]}, {s:[s], s:[s], s:[s]},"
                             " {s:[s], s:[s], s:[s]}]}",
                             "rules", "apiGroups", "", "resources", "services", "verbs", "get",
-                            "list", "create", "update", "delete", "apiGroups", "", "resources",
-                            "pods", "verbs", "get", "apiGroups", "apps", "resources", "replicasets",
-                            "verbs", "get"));
+                            "list", "watch", "create", "update", "delete", "apiGroups", "",
+                            "resources", "pods", "verbs", "get", "apiGroups", "apps", "resources",
+                            "replicasets", "verbs", "get"));
 }
 
 static json_t *role_binding(const struct exposure *x)

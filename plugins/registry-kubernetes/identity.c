@@ -23,6 +23,7 @@ static void settle(struct registry *r)
             "kube-endpoints=slice needs POD_NAME and POD_IP in the environment; Services have "
             "the selector instead");
     r->identified = true;
+    changes_begin(r);
     operations_go(r);
 }
 

@@ -34,6 +34,25 @@ const char *holder_of(const json_t *service)
     return string_at(service, "metadata", "annotations", ANNOTATION_HOLDER);
 }
 
+const char *target_of(const json_t *slice)
+{
+    const json_t *endpoint = json_array_get(json_object_get(slice, "endpoints"), 0);
+    const char *name =
+        json_string_value(json_object_get(json_object_get(endpoint, "targetRef"), "name"));
+    return name != NULL ? name : "";
+}
+
+bool is_the_same(const json_t *made, const json_t *there)
+{
+    json_t *whole = json_object();
+    int rc = json_object_update(whole, (json_t *)(uintptr_t)there);
+    rc |= json_object_set(whole, "apiVersion", json_object_get(made, "apiVersion"));
+    rc |= json_object_set(whole, "kind", json_object_get(made, "kind"));
+    bool same = rc == 0 && json_equal(made, whole);
+    json_decref(whole);
+    return same;
+}
+
 bool selects_pods(const json_t *service)
 {
     const json_t *selector = json_object_get(json_object_get(service, "spec"), "selector");
@@ -140,6 +159,29 @@ static json_t *skeleton(const json_t *existing, const char *version, const char 
     return object;
 }
 
+/* The ports of the Service, made of those that are there by these names. */
+static json_t *service_ports(const struct wanted *w, const json_t *there)
+{
+    json_t *ports = json_array();
+    for (size_t i = 0; i < w->port_count; i++) {
+        json_t *port = NULL;
+        for (size_t j = 0; port == NULL && j < json_array_size(there); j++) {
+            const json_t *old = json_array_get(there, j);
+            const char *name = json_string_value(json_object_get(old, "name"));
+            if (name != NULL && strcmp(name, w->ports[i].name) == 0)
+                port = json_deep_copy(old);
+        }
+        if (port == NULL)
+            port = json_object();
+        json_object_set_new(port, "name", json_string(w->ports[i].name));
+        json_object_set_new(port, "protocol", json_string("TCP"));
+        json_object_set_new(port, "port", json_integer(w->ports[i].port));
+        json_object_set_new(port, "targetPort", json_integer(w->ports[i].bridge_port));
+        json_array_append_new(ports, port);
+    }
+    return ports;
+}
+
 json_t *service_object(const struct wanted *w, const json_t *existing, const json_t *selector,
                        const struct holder *holder)
 {
@@ -152,12 +194,7 @@ json_t *service_object(const struct wanted *w, const json_t *existing, const jso
         json_object_set_new(annotations, ANNOTATION_HOLDER, json_string(holder->pod));
     set_owner(metadata, holder->owner);
 
-    json_t *ports = json_array();
-    for (size_t i = 0; i < w->port_count; i++)
-        json_array_append_new(ports, json_pack("{s:s, s:s, s:i, s:i}", "name", w->ports[i].name,
-                                               "protocol", "TCP", "port", (int)w->ports[i].port,
-                                               "targetPort", (int)w->ports[i].bridge_port));
-    json_object_set_new(spec, "ports", ports);
+    json_object_set_new(spec, "ports", service_ports(w, json_object_get(spec, "ports")));
     if (existing == NULL)
         json_object_set_new(spec, "type", json_string("ClusterIP"));
     if (selector != NULL)
@@ -188,7 +225,8 @@ json_t *slice_object(const struct wanted *w, const json_t *existing, const json_
     json_object_set_new(labels, "kubernetes.io/service-name", json_string(w->name));
     json_object_set_new(labels, "endpointslice.kubernetes.io/managed-by",
                         json_string("burrow.dev"));
-    set_service(metadata, w->name, service);
+    if (service != NULL)
+        set_service(metadata, w->name, service);
     json_object_set_new(slice, "addressType",
                         json_string(strchr(holder->address, ':') != NULL ? "IPv6" : "IPv4"));
     json_object_set_new(slice, "endpoints",

@@ -48,6 +48,11 @@ bool client_of(const json_t *service, char buf[129]);
 /* The pod that keeps it, "" if it does not say. */
 const char *holder_of(const json_t *service);
 
+/* The pod that an EndpointSlice leads to, "" if it does not say. */
+const char *target_of(const json_t *slice);
+/* The object as it was made is the one that is there; members of a list do not say their kind. */
+bool is_the_same(const json_t *made, const json_t *there);
+
 /* It has a selector that pods may match. */
 bool selects_pods(const json_t *service);
 
@@ -55,11 +60,13 @@ bool selects_pods(const json_t *service);
  * The Service as it should be. `existing`: as it is now, whose other members stay; NULL: a new one.
  * `selector` NULL: its endpoints are an EndpointSlice of our own. A selector that is to go becomes
  * one that no pod matches: what the controllers made for the old one would stay when there was
- * none. A new reference; NULL: no memory.
+ * none. Of a port that is there what others have added stays (a node port). A new reference; NULL:
+ * no memory.
  */
 json_t *service_object(const struct wanted *wanted, const json_t *existing, const json_t *selector,
                        const struct holder *holder);
-/* The EndpointSlice that leads the Service to the holder's pod; it belongs to the Service. */
+/* The EndpointSlice that leads the Service to the holder's pod; it belongs to the Service (NULL: to
+ * whichever it does). */
 json_t *slice_object(const struct wanted *wanted, const json_t *existing, const json_t *service,
                      const struct holder *holder);
 

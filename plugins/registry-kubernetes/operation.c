@@ -21,7 +21,6 @@
 
 #define OPERATION_MAGIC 0x504f424bu /* "KBOP" in memory order */
 #define CONFLICTS_MAX 5u
-#define OURS "?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dburrow%2Cburrow.dev%2Fclient-id"
 
 struct operation {
     uint32_t magic;
@@ -179,6 +178,7 @@ static void without_slices(struct operation *o, const char *error)
                    "replica only: %s",
                    error);
     r->slices = false;
+    changes_end_slices(r);
     json_decref(o->object);
     o->object = NULL;
     begin(o);
@@ -456,6 +456,10 @@ void operation_begin(struct registry *r, enum verb verb, struct burrow_registry_
     /* Nothing to lead to: a Service without ports is none. */
     if (verb == PUBLISH && o->wanted.port_count == 0)
         o->verb = WITHDRAW;
+    if (o->verb == PUBLISH)
+        changes_expect(r, &o->wanted);
+    else if (o->verb == WITHDRAW)
+        changes_forget(r, o->wanted.name);
     LIST_INSERT_HEAD(&r->operations, o, entry);
     if (r->identified)
         begin(o);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of registry-kubernetes share: registry_kubernetes.c is the plugin, identity.c
- * finds out which pod and Deployment this server is, operation.c does the core's operations. */
+ * finds out which pod and Deployment this server is, operation.c does the core's operations,
+ * changes.c sees what others do to what is published. */
 #ifndef REGISTRY_KUBERNETES_REGISTRY_H
 #define REGISTRY_KUBERNETES_REGISTRY_H
 
@@ -16,6 +17,9 @@
 /* Numbers of the plugin's metrics. */
 enum { METRIC_WRITES, METRIC_FAILURES, METRIC_FOREIGN };
 
+/* Of what is ours, for lists and watches. */
+#define OURS "?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dburrow%2Cburrow.dev%2Fclient-id"
+
 struct settings {
     const char *enable;     /* auto, true, false */
     const char *name_space; /* NULL: that of the pod or context */
@@ -25,6 +29,16 @@ struct settings {
 
 struct operation;
 LIST_HEAD(operation_list, operation);
+
+enum { WATCHED_SERVICES, WATCHED_SLICES, WATCHED_KINDS };
+
+/* One kind of objects that is watched. */
+struct watched {
+    struct registry *registry;
+    int kind;
+    struct kube_watch *watch; /* NULL: not, or not any more */
+    bool refused, troubled;   /* has been said */
+};
 
 struct registry {
     uint32_t magic;
@@ -46,6 +60,9 @@ struct registry {
     bool said_events;
 
     struct operation_list operations;
+
+    struct kept *kept; /* by the Services' names */
+    struct watched watched[WATCHED_KINDS];
 };
 
 /* identity.c: finds holder, owner and slices out, as far as the Role allows, then begins what
@@ -61,6 +78,14 @@ void operation_begin(struct registry *r, enum verb verb, struct burrow_registry_
 void operation_cancel(struct registry *r, const struct burrow_registry_op *op);
 void operations_go(struct registry *r); /* those that waited for the identity */
 void operations_drop(struct registry *r);
+
+/* changes.c */
+void changes_begin(struct registry *r); /* once slices is known */
+void changes_end_slices(struct registry *r);
+void changes_end(struct registry *r);
+/* From now on the client's objects should be these; from now on there should be none. */
+void changes_expect(struct registry *r, const struct wanted *wanted);
+void changes_forget(struct registry *r, const char *name);
 
 /* registry_kubernetes.c: an Event that says why, where the Role allows it. */
 void tell_event(struct registry *r, const char *reason, const char *message);

@@ -109,6 +109,7 @@ static void destroy(void *self)
         return;
     struct registry *r = from_self(self);
     operations_drop(r);
+    changes_end(r);
     identity_cancel(r);
     kube_client_destroy(r->client);
     kube_config_finish(&r->config);
@@ -161,6 +162,7 @@ static void stop(void *self)
 {
     struct registry *r = from_self(self);
     operations_drop(r);
+    changes_end(r);
     identity_cancel(r);
     kube_client_destroy(r->client);
     r->client = NULL;

@@ -61,15 +61,21 @@ void kube_cancel(struct kube_call *call); /* NULL is allowed; not after done was
 const char *kube_path(char buf[KUBE_MAX_PATH], const char *prefix, const char *name_space,
                       const char *kind, const char *name);
 
-/* One change, borrowed: type is "ADDED", "MODIFIED" or "DELETED". A new list, after a watch could
- * not be resumed, begins with "LIST" and a NULL object: what is not ADDED after it is gone. */
+/* One change, borrowed: type is "ADDED", "MODIFIED" or "DELETED". A list, at first and after a
+ * watch could not be resumed, begins with "LIST" and ends with "LISTED", both with a NULL object:
+ * what is not ADDED between them is gone. */
 typedef void kube_event_fn(void *arg, const char *type, const json_t *object);
-/* A watch could not go on; it tries again by itself. */
+/* A watch could not go on, status 0: without an answer. It tries again by itself, with a growing,
+ * jittered pause; what was refused (403) after some minutes. */
 typedef void kube_trouble_fn(void *arg, int status, const char *error);
 
-/* Lists the collection at path (which may have a query), then watches it from there, for ever. */
+/* Lists the collection at path (which may have a query), then watches it from there, for ever. A
+ * change is at most 2 MiB, the list at most KUBE_MAX_ANSWER. BURROW_EINVAL (the path is too long)
+ * or BURROW_ENOMEM. */
 int kube_watch(struct kube_client *client, const char *path, kube_event_fn *event,
                kube_trouble_fn *trouble, void *arg, struct kube_watch **ret);
-void kube_watch_stop(struct kube_watch *watch); /* NULL is allowed */
+/* No callback comes any more. NULL is allowed; also from its own callbacks. Before the client is
+ * destroyed. */
+void kube_watch_stop(struct kube_watch *watch);
 
 #endif
