@@ -44,8 +44,7 @@ static void keep_auth_plugins(struct runtime_state *s)
             continue;
         }
         s->plugins[kept] = s->plugins[i];
-        s->configs[kept] = s->configs[i];
-        s->owners[kept++] = s->owners[i];
+        s->configs[kept++] = s->configs[i];
     }
     s->rt.plugin_count = kept;
 }
@@ -78,7 +77,7 @@ static int create_chain(struct judges *j, struct error *err)
     struct auth_member members[PLUGINS_MAX];
     size_t n = j->s->rt.plugin_count;
     for (size_t i = 0; i < n; i++) {
-        struct instance *instance = j->s->instances[i];
+        struct instance *instance = j->s->rt.workers[0].instances[i];
         members[i] = (struct auth_member){instance_ops(instance), instance_self(instance),
                                           instance_name(instance), instance_faults(instance)};
     }
@@ -148,7 +147,7 @@ void judges_end(struct judges *j)
     if (!j)
         return;
     must_be(j, JUDGES_MAGIC);
-    if (j->s && j->s->started > 0)
+    if (j->s)
         runtime_stop(&j->s->rt, STOP_MS);
     auth_chain_destroy(j->chain);
     if (j->s)

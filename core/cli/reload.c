@@ -6,6 +6,7 @@
  * keeps its value, so that the options always say what is in force.
  */
 #include "cli/runtime_state.h"
+#include "cli/workers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,7 +100,8 @@ static int prepare(const struct runtime_state *s, struct runtime_state *fresh,
     fresh->rt.state = fresh;
     fresh->rt.plugins = fresh->plugins;
     fresh->rt.loop = NULL;
-    fresh->rt.instances = NULL;
+    fresh->rt.workers = NULL;
+    fresh->rt.worker_count = 0;
     fresh->config = NULL;
     if (config_read(config_sources_kept(s->sources), &fresh->config, err) != 0 ||
         compare_plugins(fresh, restarts, err) != 0 || runtime_parse(fresh, err) != 0 ||
@@ -110,50 +112,21 @@ static int prepare(const struct runtime_state *s, struct runtime_state *fresh,
 
 /* ---- taking it ---- */
 
-/* The first n plugins go back to what was in force. */
-static void take_back(struct runtime_state *s, struct runtime_state *fresh, size_t n)
-{
-    while (n-- > 0) {
-        struct error err = {0};
-        int rc = instance_reload(s->instances[n], s->configs[n], &err);
-        if (rc == BURROW_OK || rc == BURROW_ENOSYS)
-            continue;
-        log_at(&s->rt.log, BURROW_LOG_ERROR, "reload_half_taken",
-               burrow_str("plugin", instance_name(s->instances[n])),
-               burrow_str("reason", err.text));
-        s->configs[n] = fresh->configs[n];
-        s->owners[n] = fresh->config;
-    }
-}
-
 static int take(struct runtime_state *s, struct runtime_state *fresh, runtime_apply_fn *apply,
                 void *arg, struct error *err)
 {
-    size_t i = 0;
-    int rc = BURROW_OK;
-    for (; rc == BURROW_OK && i < s->rt.plugin_count; i++) {
-        rc = instance_reload(s->instances[i], fresh->configs[i], err);
-        if (rc != BURROW_ENOSYS)
-            continue;
-        fresh->configs[i] = s->configs[i];
-        fresh->owners[i] = s->owners[i];
-        rc = BURROW_OK;
-    }
-    if (rc != BURROW_OK)
-        i--; /* the one that failed has not changed */
-    else
+    int rc = workers_take(s, fresh, err);
+    if (rc == BURROW_OK)
         rc = apply(arg, fresh->rt.options, err);
     if (rc != BURROW_OK)
-        take_back(s, fresh, i);
+        workers_take_back(s, fresh);
     return rc;
 }
 
 /* Lets a configuration go, or keeps it while a plugin has values of it. */
 static void let_go(struct runtime_state *s, struct config *config, struct kept_config *room)
 {
-    for (size_t i = 0; i < s->rt.plugin_count; i++) {
-        if (s->owners[i] != config)
-            continue;
+    if (workers_use(s, config)) {
         *room = (struct kept_config){s->kept, config};
         s->kept = room;
         return;
@@ -162,15 +135,14 @@ static void let_go(struct runtime_state *s, struct config *config, struct kept_c
     free(room);
 }
 
-static void swap(struct runtime_state *s, const struct runtime_state *fresh,
-                 struct kept_config *room)
+static void swap(struct runtime_state *s, struct runtime_state *fresh, struct kept_config *room)
 {
     struct config *old = s->config;
+    workers_keep(s, fresh);
     s->config = fresh->config;
     s->common = fresh->common;
     s->rt.options = fresh->rt.options;
     memcpy(s->configs, fresh->configs, sizeof s->configs);
-    memcpy(s->owners, fresh->owners, sizeof s->owners);
     cli_log_init(&s->rt.log, s->common);
     cli_log_warnings(&s->rt.log, s->config);
     let_go(s, old, room);

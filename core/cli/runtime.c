@@ -5,8 +5,8 @@
  */
 #include "cli/runtime.h"
 
-#include "base/object.h"
 #include "cli/runtime_state.h"
+#include "cli/workers.h"
 #include "config/known.h"
 
 #include <burrow/transport.h>
@@ -47,8 +47,8 @@ int runtime_check_admin(const struct runtime *rt, const char *admin_addr, struct
 
 struct instance *runtime_next(const struct runtime *rt, uint32_t kind, size_t *at)
 {
-    while (rt->instances && *at < rt->plugin_count) {
-        struct instance *instance = rt->instances[(*at)++];
+    while (rt->worker_count > 0 && *at < rt->workers[0].instance_count) {
+        struct instance *instance = rt->workers[0].instances[(*at)++];
         if (instance_kind(instance) == kind)
             return instance;
     }
@@ -165,10 +165,8 @@ void runtime_take(struct runtime_state *s, void *const *values)
 {
     s->rt.options = values[0];
     s->common = values[1];
-    for (size_t i = 0; i < s->rt.plugin_count; i++) {
+    for (size_t i = 0; i < s->rt.plugin_count; i++)
         s->configs[i] = values[i + 2];
-        s->owners[i] = s->config;
-    }
 }
 
 int runtime_parse(struct runtime_state *s, struct error *err)
@@ -208,51 +206,24 @@ static int load(struct runtime_state *s, struct error *err)
 
 int runtime_create(struct runtime_state *s, struct error *err)
 {
-    s->rt.loop = loop_create();
-    if (!s->rt.loop)
-        return error_set(err, BURROW_ENOMEM, "the event loop: out of memory or descriptors");
-    for (; s->created < s->rt.plugin_count; s->created++)
-        if (instance_create(s->plugins[s->created], s->rt.loop, &s->rt.log, s->configs[s->created],
-                            &s->instances[s->created], err) != 0)
-            return err->code;
-    s->rt.instances = s->instances;
-    return 0;
+    const struct cli_command *command = s->rt.command;
+    return workers_create(s, command->workers ? command->workers(&s->rt) : 1, err);
 }
 
 int runtime_start(struct runtime *rt, struct error *err)
 {
-    struct runtime_state *s = rt->state;
-    for (; s->started < s->created; s->started++)
-        if (instance_start(s->instances[s->started], err) != 0)
-            return err->code;
-    return 0;
-}
-
-static void one_stopped(void *arg)
-{
-    struct runtime_state *s = arg;
-    must(s->stopping > 0);
-    if (--s->stopping == 0)
-        loop_break(s->rt.loop);
+    return workers_start(rt->state, err);
 }
 
 void runtime_stop(struct runtime *rt, uint64_t deadline_ms)
 {
-    struct runtime_state *s = rt->state;
-    s->stopping = s->started;
-    while (s->started > 0)
-        instance_stop(s->instances[--s->started], deadline_ms, one_stopped, s);
-    while (s->stopping > 0)
-        loop_run(s->rt.loop);
+    workers_stop(rt->state, deadline_ms);
 }
 
 void runtime_finish(struct runtime_state *s)
 {
-    if (s->started > 0)
-        runtime_stop(&s->rt, STOP_MS);
-    while (s->created > 0)
-        instance_destroy(s->instances[--s->created]);
-    loop_destroy(s->rt.loop);
+    workers_stop(s, STOP_MS);
+    workers_destroy(s);
     while (s->rt.plugin_count > 0)
         plugin_close(s->plugins[--s->rt.plugin_count]);
     config_destroy(s->config);

@@ -33,6 +33,8 @@ struct cli_command {
      * the form "--flag (BURROW_FLAG): what is wrong, what is expected". May be NULL. The
      * runtime has options and plugins by then, but no loop and no instances. */
     int (*check)(const struct runtime *rt, struct error *err);
+    /* How many loops share the work, as its checked options say. NULL: one. */
+    size_t (*workers)(const struct runtime *rt);
     /* Works until it is told to stop; returns the exit code. All instances are created,
      * none is bound or started: run binds the kinds' host tables, opens its sockets, then
      * calls runtime_start. Signals are run's own (loop_signal). */
@@ -48,8 +50,11 @@ struct runtime {
     struct plugin **plugins; /* opened, in the order of the configuration */
     size_t plugin_count;
     struct log log;
-    struct loop *loop;            /* NULL in check */
-    struct instance **instances;  /* one per plugin, same order; NULL in check */
+    struct loop *loop; /* the main one; NULL in check */
+    /* The main loop, which has an instance of each plugin, in the same order, and further ones with
+     * transports; none in check. */
+    const struct instance_group *workers;
+    size_t worker_count;
     struct reload_counts reloads; /* so far */
     struct runtime_state *state;  /* the runtime's own */
 };

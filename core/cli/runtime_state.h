@@ -21,10 +21,10 @@ struct runtime_state {
     struct kept_config *kept;
     const struct cli_common *common;
     struct plugin *plugins[PLUGINS_MAX];
-    void *configs[PLUGINS_MAX];         /* of each plugin */
-    struct config *owners[PLUGINS_MAX]; /* the configuration that it belongs to */
-    struct instance *instances[PLUGINS_MAX + 1];
-    size_t created, started, stopping;
+    void *configs[PLUGINS_MAX];     /* of each plugin */
+    struct runtime_worker *workers; /* workers.h; rt.worker_count of them */
+    struct instance_group *groups;  /* of each; rt.workers */
+    size_t stopping;                /* workers that have not stopped */
     char plugin_dir[CLI_PATH];
 };
 

@@ -68,8 +68,10 @@ static int create(struct runtime *rt, burrow_timer_fn *stopped, void *arg, void 
         .loop = rt->loop,
         .log = &rt->log,
         .reloads = &rt->reloads,
-        .instances = rt->instances,
-        .instance_count = rt->plugin_count,
+        .instances = rt->workers[0].instances,
+        .instance_count = rt->workers[0].instance_count,
+        .workers = rt->workers,
+        .worker_count = rt->worker_count,
         .stopped = stopped,
         .arg = arg,
     };

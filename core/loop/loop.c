@@ -66,7 +66,7 @@ struct loop_signal {
 
 struct loop {
     uint32_t magic;
-    bool running, broken;
+    bool running, broken, has_thread;
     struct ev_loop *ev;
     uint64_t now_ms; /* of this turn */
     struct task_queue tasks;
@@ -250,6 +250,18 @@ void loop_break(struct loop *loop)
     ev_break(loop->ev, EVBREAK_ONE);
 }
 
+bool loop_has_thread(const struct loop *loop)
+{
+    must_be(loop, LOOP_MAGIC);
+    return loop->has_thread;
+}
+
+void loop_set_thread(struct loop *loop, bool has)
+{
+    must_be(loop, LOOP_MAGIC);
+    loop->has_thread = has;
+}
+
 struct pool *loop_pool(struct loop *loop)
 {
     return loop->pool;
@@ -430,16 +442,6 @@ void loop_post_call(struct loop *loop, struct loop_call *call)
 {
     call_queue_add(&loop->calls, call);
     ev_async_send(loop->ev, &loop->async);
-}
-
-int loop_post(struct loop *loop, burrow_timer_fn *fn, void *arg)
-{
-    struct loop_call *call = malloc(sizeof *call);
-    if (call == NULL)
-        return BURROW_ENOMEM;
-    *call = (struct loop_call){.fn = fn, .arg = arg, .owned = true};
-    loop_post_call(loop, call);
-    return 0;
 }
 
 void loop_task_schedule(struct loop *loop, struct loop_task *task)

@@ -68,4 +68,12 @@ struct plugin_faults *instance_faults(struct instance *instance);
 const struct burrow_metric *instance_metrics(const struct instance *instance,
                                              const int64_t **ret_values);
 
+/* A loop and the instances that live on it. */
+struct instance_group {
+    struct loop *loop;
+    const struct log *log; /* read on the loop's thread only */
+    struct instance *const *instances;
+    size_t instance_count;
+};
+
 #endif

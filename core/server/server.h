@@ -24,6 +24,10 @@ struct server_config {
     const struct log *log;
     struct instance *const *instances; /* created, not bound; outlive the work of the server */
     size_t instance_count;
+    /* The main loop with all instances, as above, and further ones with transports, each on a
+     * thread of its own; outlive the server. */
+    const struct instance_group *workers;
+    size_t worker_count;
     const struct reload_counts *reloads; /* for metrics; NULL: none */
     /* The end of server_stop, once, on a fresh turn. May call server_destroy. */
     void (*stopped)(void *arg);

@@ -59,8 +59,8 @@ static int create_one(const struct runtime *rt, struct many *many, size_t number
         .options = &one->options,
         .loop = rt->loop,
         .log = &rt->log,
-        .instances = rt->instances,
-        .instance_count = rt->plugin_count,
+        .instances = rt->workers[0].instances,
+        .instance_count = rt->workers[0].instance_count,
         .stopped = on_stopped,
         .arg = many,
     };

@@ -23,7 +23,7 @@ static const struct burrow_option options[] = {
 static int check(const struct runtime *rt, struct error *err)
 {
     const struct options *o = rt->options;
-    assert_null(rt->instances);
+    assert_null(rt->workers);
     if (strcmp(o->addr, "wrong") == 0)
         return error_set(err, BURROW_EINVAL, "--addr (BURROW_ADDR): is wrong; expected another");
     return 0;

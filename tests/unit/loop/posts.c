@@ -2,6 +2,8 @@
 /* Posted calls, the start and the end of a run, and the loop's memory. */
 #include "contract.h"
 
+#include "loop/calls.h"
+
 struct letter {
     struct diary *diary;
     char c;
@@ -95,6 +97,30 @@ static void posts_that_have_not_run_are_dropped_with_the_loop(void **state)
     loop_destroy(loop);
 }
 
+struct dropped {
+    struct loop_call call;
+    int times;
+};
+
+static void count_drop(void *arg)
+{
+    struct dropped *dropped = arg;
+    dropped->times++;
+}
+
+static void a_call_that_the_loop_drops_is_told_so(void **state)
+{
+    (void)state;
+    struct loop *loop = loop_create();
+    assert_non_null(loop);
+    struct dropped dropped = {
+        .call = {.fn = must_not_run, .arg = &dropped, .drop = count_drop},
+    };
+    loop_post_call(loop, &dropped.call);
+    loop_destroy(loop);
+    assert_int_equal(dropped.times, 1);
+}
+
 static void a_break_before_the_run_ends_it_at_once_and_only_once(void **state)
 {
     struct fixture *f = *state;
@@ -137,6 +163,7 @@ int run_posts(void)
         with_loop(a_post_from_a_post_runs_on_a_fresh_turn),
         with_loop(a_post_from_a_task_keeps_the_loop_awake),
         cmocka_unit_test(posts_that_have_not_run_are_dropped_with_the_loop),
+        cmocka_unit_test(a_call_that_the_loop_drops_is_told_so),
         with_loop(a_break_before_the_run_ends_it_at_once_and_only_once),
         with_loop(scratch_memory_is_there_up_to_its_limit),
         with_loop(a_foreign_flavour_of_loop_is_not_there),

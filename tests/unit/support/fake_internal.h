@@ -5,9 +5,9 @@
 
 #include "base/object.h"
 #include "fake_loop.h"
+#include "loop/calls.h"
 #include "loop/tasks.h"
 
-#include <pthread.h>
 #include <sys/queue.h>
 
 #define SCRATCH_BYTES (256u * 1024u)
@@ -56,13 +56,6 @@ struct loop_signal {
     TAILQ_ENTRY(loop_signal) entry;
 };
 
-struct posted {
-    burrow_timer_fn *fn;
-    void *arg;
-    STAILQ_ENTRY(posted) entry;
-};
-STAILQ_HEAD(posted_list, posted);
-
 struct fake_host {
     char name[256];
     struct burrow_addr addrs[FAKE_ADDRS];
@@ -89,8 +82,7 @@ struct loop {
     TAILQ_HEAD(, loop_signal) signals;
     struct ready *ready;
     size_t ready_count;
-    pthread_mutex_t post_lock;
-    struct posted_list posts;
+    struct call_queue calls;
     struct fake_host hosts[FAKE_HOSTS];
     size_t host_count;
 };

@@ -20,8 +20,7 @@ struct loop *loop_create(void)
     TAILQ_INIT(&loop->timers);
     TAILQ_INIT(&loop->lookups);
     TAILQ_INIT(&loop->signals);
-    STAILQ_INIT(&loop->posts);
-    pthread_mutex_init(&loop->post_lock, NULL);
+    must(call_queue_init(&loop->calls) == 0);
     if (loop->pool == NULL || loop->scratch == NULL) {
         loop_destroy(loop);
         return NULL;
@@ -34,14 +33,9 @@ void loop_destroy(struct loop *loop)
     if (loop == NULL)
         return;
     must_be(loop, FAKE_LOOP_MAGIC);
-    struct posted *post;
-    while ((post = STAILQ_FIRST(&loop->posts)) != NULL) {
-        STAILQ_REMOVE_HEAD(&loop->posts, entry);
-        free(post);
-    }
+    call_queue_finish(&loop->calls);
     while (!TAILQ_EMPTY(&loop->lookups))
         loop_resolve_cancel(TAILQ_FIRST(&loop->lookups));
-    pthread_mutex_destroy(&loop->post_lock);
     pool_destroy(loop->pool);
     free(loop->scratch);
     free(loop->ready);
@@ -209,18 +203,16 @@ void loop_timer_destroy(struct loop_timer *timer)
     free(timer);
 }
 
-int loop_post(struct loop *loop, burrow_timer_fn *fn, void *arg)
+void loop_post_call(struct loop *loop, struct loop_call *call)
 {
     must_be(loop, FAKE_LOOP_MAGIC);
-    struct posted *post = calloc(1, sizeof *post);
-    if (post == NULL)
-        return BURROW_ENOMEM;
-    post->fn = fn;
-    post->arg = arg;
-    pthread_mutex_lock(&loop->post_lock);
-    STAILQ_INSERT_TAIL(&loop->posts, post, entry);
-    pthread_mutex_unlock(&loop->post_lock);
-    return 0;
+    call_queue_add(&loop->calls, call);
+}
+
+bool loop_has_thread(const struct loop *loop)
+{
+    (void)loop;
+    return false;
 }
 
 void loop_task_schedule(struct loop *loop, struct loop_task *task)

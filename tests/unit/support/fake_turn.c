@@ -61,22 +61,6 @@ static bool run_ready(struct loop *loop)
     return any;
 }
 
-static bool run_posts(struct loop *loop)
-{
-    struct posted_list list = STAILQ_HEAD_INITIALIZER(list);
-    struct posted *post;
-    pthread_mutex_lock(&loop->post_lock);
-    STAILQ_CONCAT(&list, &loop->posts);
-    pthread_mutex_unlock(&loop->post_lock);
-    bool any = !STAILQ_EMPTY(&list);
-    while ((post = STAILQ_FIRST(&list)) != NULL) {
-        STAILQ_REMOVE_HEAD(&list, entry);
-        post->fn(post->arg);
-        free(post);
-    }
-    return any;
-}
-
 static size_t find_host(const struct loop *loop, const char *name, uint16_t port,
                         struct burrow_addr ret[FAKE_ADDRS])
 {
@@ -175,7 +159,7 @@ bool fake_loop_turn(struct loop *loop)
     task_queue_begin(&loop->tasks);
     collect_ready(loop);
     any |= run_ready(loop);
-    any |= run_posts(loop);
+    any |= call_queue_run(&loop->calls);
     any |= run_lookups(loop);
     any |= run_signals(loop);
     any |= run_timers(loop);
