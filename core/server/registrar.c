@@ -47,7 +47,7 @@ struct registration {
     struct client_record *record;
     enum wish wish, doing; /* doing: of the operation under way */
     bool settled;          /* the wish has come true */
-    bool changed;          /* by others, during the operation under way */
+    bool changed;          /* by others, before on_finished of the operation under way */
     struct ticket *ticket; /* the operation under way */
     uint32_t failures;
     uint32_t changes; /* one soon after the other, the last of them at changed_ms */
@@ -162,7 +162,7 @@ static bool put_right(struct registration *r, uint64_t spread_ms)
     uint64_t now = loop_now_ms(r->registrar->server->loop);
     if (r->wish != PUBLISHED || r->record->attachment == NULL || !r->settled)
         return false;
-    if (r->ticket != NULL) {
+    if (r->ticket != NULL || r->task.scheduled) {
         bool first = !r->changed;
         r->changed = true;
         return first;

@@ -223,6 +223,20 @@ static void a_change_during_an_operation_is_put_right_after_it(void **state)
     assert_int_equal(rig->registry.published, 2);
 }
 
+static void a_change_with_the_end_of_an_operation_is_put_right_after_a_pause(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig->registry.result = INT32_MAX;
+    rig_client(rig, "pg", 'a');
+    rig->registry.host->done(rig->registry.op, 0, NULL);
+    say_changed(rig, "pg");
+    fake_loop_advance(rig->loop, 499);
+    assert_int_equal(rig->registry.published, 1);
+    fake_loop_advance(rig->loop, 1001);
+    assert_int_equal(rig->registry.published, 2);
+}
+
 static void who_is_away_is_not_published_again(void **state)
 {
     struct rig *rig = *state;
@@ -284,6 +298,7 @@ int main(void)
         TEST(what_others_changed_is_published_again_after_a_pause),
         TEST(a_change_of_any_client_is_one_of_each),
         TEST(a_change_during_an_operation_is_put_right_after_it),
+        TEST(a_change_with_the_end_of_an_operation_is_put_right_after_a_pause),
         TEST(who_is_away_is_not_published_again),
         TEST(who_changes_it_again_and_again_is_given_way),
         TEST(stop_cancels_what_is_under_way),
