@@ -4,7 +4,7 @@
 
 void plugin_fault(struct plugin_faults *faults, const char *what)
 {
-    faults->count++;
+    count_add(&faults->count, 1);
     log_at(faults->log, BURROW_LOG_WARN, "plugin_fault", burrow_str("plugin", faults->plugin),
            burrow_str("what", what));
 }

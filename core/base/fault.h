@@ -6,12 +6,13 @@
 #ifndef BASE_FAULT_H
 #define BASE_FAULT_H
 
+#include "base/count.h"
 #include "base/log.h"
 
 struct plugin_faults {
     const struct log *log;
     const char *plugin; /* its name; outlives this */
-    uint64_t count;
+    uint64_t count;     /* by count_add, on its instance's thread */
 };
 
 /* `what` is a short clause for the log: "an auth request was not answered in time". */

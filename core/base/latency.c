@@ -2,6 +2,8 @@
 /* From half a millisecond, a machine's own network, to the five seconds of a failing dial. */
 #include "base/latency.h"
 
+#include "base/count.h"
+
 const uint32_t latency_bounds_us[LATENCY_BUCKETS] = {
     500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 5000000};
 
@@ -11,7 +13,7 @@ void latency_add(struct latency *latency, uint64_t us)
     while (i < LATENCY_BUCKETS && us > latency_bounds_us[i])
         i++;
     if (i < LATENCY_BUCKETS)
-        latency->buckets[i]++;
-    latency->count++;
-    latency->sum_us += us;
+        count_add(&latency->buckets[i], 1);
+    count_add(&latency->count, 1);
+    count_add(&latency->sum_us, us);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A histogram of durations, in fixed buckets, for metrics. */
+/* A histogram of durations, in fixed buckets, for metrics; its counts are those of base/count.h. */
 #ifndef BASE_LATENCY_H
 #define BASE_LATENCY_H
 

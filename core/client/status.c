@@ -19,18 +19,22 @@ static void write_metrics(FILE *f, const void *arg)
     for (int cause = 0; cause < BACKOFF_CAUSES; cause++)
         fprintf(f, "burrow_connect_failures_total{cause=\"%s\"} %" PRIu64 "\n",
                 backoff_cause_name((enum backoff_cause)cause), c->failures[cause]);
-    metrics_reloads(f, c->config.reloads, c->config.instances, c->config.instance_count);
-    metrics_streams(f, &c->stats, &c->budget, c->loop);
-    metrics_plugins(f, c->config.instances, c->config.instance_count);
+    const struct instance_group group = {c->loop, c->log, c->config.instances,
+                                         c->config.instance_count};
+    metrics_reloads(f, c->config.reloads, &group, 1);
+    metrics_streams(f, &c->stats, c->budget.used, pool_in_use(loop_pool(c->loop)));
+    metrics_plugins(f, &group, 1);
 }
 
-static void answer(void *arg, const struct burrow_http *request, struct http_answer *ret)
+static void *answer(void *arg, const struct burrow_http *request, struct http_answer *ret,
+                    answer_fn *fn, void *fn_arg)
 {
     const struct client *c = arg;
+    (void)fn, (void)fn_arg; /* it knows all answers at once */
     must_be(c, CLIENT_MAGIC);
     size_t len = 0;
     if (answer_health(ret, request->path, c->state == CLIENT_CONNECTED ? NULL : "not connected\n"))
-        return;
+        return NULL;
     if (strcmp(request->path, "/healthz") == 0)
         answer_text(ret, 200, "ok");
     else if (strcmp(request->path, "/metrics") == 0) {
@@ -38,6 +42,7 @@ static void answer(void *arg, const struct burrow_http *request, struct http_ans
         answer_metrics(ret, text, len);
     } else
         answer_text(ret, 404, "not found\n");
+    return NULL;
 }
 
 int client_status_open(struct client *c, struct error *err)

@@ -80,12 +80,12 @@ static void tell(struct burrow_files *f, const char *path)
     f->calling = false;
     self->err = outer;
     if (rc >= 0) {
-        self->file_counts.taken++;
+        count_add(&self->file_counts.taken, 1);
         log_at(self->log, BURROW_LOG_INFO, "file_reloaded", burrow_str("plugin", self->name),
                burrow_str("file", path));
         return;
     }
-    self->file_counts.refused++;
+    count_add(&self->file_counts.refused, 1);
     log_at(self->log, BURROW_LOG_ERROR, "file_refused", burrow_str("plugin", self->name),
            burrow_str("file", path),
            burrow_str("reason", said.code != 0 ? said.text : error_name(rc)));

@@ -107,7 +107,7 @@ static void host_metric_add(struct burrow_self *self, uint32_t index, int64_t de
     must_be(self, SELF_MAGIC);
     if (index < self->metric_count) {
         /* As unsigned: a sum that wraps is odd, one that traps would be a crash. */
-        self->values[index] = (int64_t)((uint64_t)self->values[index] + (uint64_t)delta);
+        count_add((uint64_t *)&self->values[index], (uint64_t)delta);
         return;
     }
     log_at(self->log, BURROW_LOG_DEBUG, "plugin_metric_unknown", burrow_str("plugin", self->name),

@@ -46,7 +46,7 @@ static void stop_timer_fired(void *arg)
     burrow_timer_fn *fn = instance->stop_fn;
     void *fn_arg = instance->stop_arg;
     if (!instance->stopped) {
-        instance->self->faults.count++;
+        count_add(&instance->self->faults.count, 1);
         log_at(instance->self->log, BURROW_LOG_ERROR, "plugin_stop_timeout",
                burrow_str("plugin", instance_name(instance)));
     }
@@ -137,7 +137,7 @@ void instance_answered(struct instance *instance)
 {
     must_be(instance, INSTANCE_MAGIC);
     if (!instance->stopping || instance->stopped) {
-        instance->self->faults.count++;
+        count_add(&instance->self->faults.count, 1);
         log_at(instance->self->log, BURROW_LOG_WARN, "plugin_stopped_unasked",
                burrow_str("plugin", instance_name(instance)));
         return;
@@ -210,7 +210,8 @@ void *instance_owner(const struct instance *instance)
 struct file_counts instance_file_counts(const struct instance *instance)
 {
     must_be(instance, INSTANCE_MAGIC);
-    return instance->self->file_counts;
+    const struct file_counts *counts = &instance->self->file_counts;
+    return (struct file_counts){count_read(&counts->taken), count_read(&counts->refused)};
 }
 
 struct plugin_faults *instance_faults(struct instance *instance)

@@ -3,6 +3,7 @@
 #ifndef PLUGIN_INTERNAL_H
 #define PLUGIN_INTERNAL_H
 
+#include "base/count.h"
 #include "base/object.h"
 #include "plugin/plugin.h"
 

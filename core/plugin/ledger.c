@@ -189,7 +189,7 @@ void ledger_clear(struct burrow_self *self)
     uint64_t files = files_clear(self);
     if (watches + timers + lookups + files == 0)
         return;
-    self->faults.count++;
+    count_add(&self->faults.count, 1);
     log_at(self->log, BURROW_LOG_WARN, "plugin_leftovers", burrow_str("plugin", self->name),
            burrow_uint("watches", watches), burrow_int("first_fd", first_fd),
            burrow_uint("timers", timers), burrow_uint("lookups", lookups),

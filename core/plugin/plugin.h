@@ -57,14 +57,14 @@ void *instance_owner(const struct instance *instance);
  * logged: for whoever tells a user rather than an operator. */
 void instance_explain(struct instance *instance, struct error *err);
 /* How often watched files changed and were read again, or were refused and left the old in
- * force. */
+ * force. This and the next two may be asked by any thread. */
 struct file_counts {
     uint64_t taken, refused;
 };
 struct file_counts instance_file_counts(const struct instance *instance);
-/* What the instance did against its contract; who finds more of it adds it here. */
+/* What the instance did against its contract; who finds more of it, on its thread, adds it here. */
 struct plugin_faults *instance_faults(struct instance *instance);
-/* The plugin's metrics table (may be NULL) and the values so far. */
+/* The plugin's metrics table (may be NULL) and the values so far, to be read by count_read. */
 const struct burrow_metric *instance_metrics(const struct instance *instance,
                                              const int64_t **ret_values);
 

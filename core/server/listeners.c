@@ -95,11 +95,14 @@ static int open_listen_item(struct server *server, const char *text, struct erro
     return BURROW_OK;
 }
 
-static void answer_admin(void *arg, const struct burrow_http *request, struct http_answer *ret)
+static void *answer_admin(void *arg, const struct burrow_http *request, struct http_answer *ret,
+                          answer_fn *fn, void *fn_arg)
 {
     struct server *server = arg;
+    (void)fn, (void)fn_arg;
     must_be(server, SERVER_MAGIC);
     routes_answer(server, request, ret);
+    return NULL;
 }
 
 static int open_admin(struct server *server, const struct link_transport *http, struct error *err)

@@ -11,7 +11,7 @@ static void write_sessions(FILE *f, const struct server *s)
     metric_gauge(f, "burrow_sessions_active", s->session_count, "Clients that are connected.");
     metric_gauge(f, "burrow_clients_known", s->record_count,
                  "Client ids with a bridge, connected or gone for less than stale-service-age.");
-    metrics_streams(f, &s->sessions_stats, &s->budget, s->loop);
+    metrics_streams(f, &s->sessions_stats, s->budget.used, pool_in_use(loop_pool(s->loop)));
     metric_latency(f, "burrow_stream_open_seconds", &s->sessions_stats.open_latency,
                    "From a connection to a bridge until its target is connected.");
     uint64_t queued = 0;
@@ -52,7 +52,7 @@ static void write_life(FILE *f, const struct server *s)
                  "1 while running streams end before the server stops.");
     metric_results(f, "burrow_token_renewals_total", t->renewals_taken, t->renewals_refused,
                    "Newer tokens for sessions that go on.");
-    metrics_reloads(f, s->config.reloads, s->config.instances, s->config.instance_count);
+    metrics_reloads(f, s->config.reloads, s->config.workers, s->config.worker_count);
     metric_results(f, "burrow_takeovers_total", t->takeovers_taken, t->takeovers_refused,
                    "Client ids that another process claimed; refused: too often.");
 }
@@ -180,7 +180,7 @@ static void write_all(FILE *f, const void *arg)
     write_bridges(f, s);
     if (s->options->metrics_per_service)
         write_services(f, s);
-    metrics_plugins(f, s->config.instances, s->config.instance_count);
+    metrics_plugins(f, s->config.workers, s->config.worker_count);
 }
 
 char *server_metrics(const struct server *server, size_t *ret_len)

@@ -12,6 +12,9 @@ struct http_answer {
     size_t len;
 };
 
+/* Takes an answer, and what it holds. */
+typedef void answer_fn(void *arg, struct http_answer *answer);
+
 void answer_text(struct http_answer *ret, uint32_t status, const char *text);
 /* Takes text, from malloc; NULL is a 500. */
 void answer_metrics(struct http_answer *ret, char *text, size_t len);

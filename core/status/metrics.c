@@ -2,6 +2,8 @@
 /* Writes Prometheus' text format; see metrics.h. */
 #include "status/metrics.h"
 
+#include "base/count.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,17 +51,18 @@ void metric_latency_samples(FILE *f, const char *name, const struct latency *lat
     uint64_t sum = 0;
     char le[16];
     for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
-        sum += latency->buckets[i];
+        sum += count_read(&latency->buckets[i]);
         snprintf(le, sizeof le, "%g", latency_bounds_us[i] / 1e6);
         begin_sample(f, name, "bucket", le, labels, arg);
         fprintf(f, "%" PRIu64 "\n", sum);
     }
     begin_sample(f, name, "bucket", "+Inf", labels, arg);
-    fprintf(f, "%" PRIu64 "\n", latency->count);
+    uint64_t count = count_read(&latency->count);
+    fprintf(f, "%" PRIu64 "\n", count);
     begin_sample(f, name, "sum", NULL, labels, arg);
-    fprintf(f, "%.6f\n", (double)latency->sum_us / 1e6);
+    fprintf(f, "%.6f\n", (double)count_read(&latency->sum_us) / 1e6);
     begin_sample(f, name, "count", NULL, labels, arg);
-    fprintf(f, "%" PRIu64 "\n", latency->count);
+    fprintf(f, "%" PRIu64 "\n", count);
 }
 
 void metric_results(FILE *f, const char *name, uint64_t taken, uint64_t refused, const char *help)
@@ -83,8 +86,7 @@ void metric_label(FILE *f, const char *text)
     fputc('"', f);
 }
 
-void metrics_streams(FILE *f, const struct session_stats *t, const struct budget *budget,
-                     struct loop *loop)
+void metrics_streams(FILE *f, const struct session_stats *t, uint64_t credit, uint64_t buffers)
 {
     metric_gauge(f, "burrow_streams_active", t->streams_active, "Streams that are open.");
     metric_counter(f, "burrow_streams_opened_total", t->streams_opened,
@@ -103,18 +105,26 @@ void metrics_streams(FILE *f, const struct session_stats *t, const struct budget
                    "Streams on wire version 1 that were closed since they held up all others.");
     metric_latency(f, "burrow_round_trip_seconds", &t->round_trip,
                    "Round trips of connections, as PINGs measure them while windows grow.");
-    metric_gauge(f, "burrow_credit_bytes", budget->used,
-                 "Bytes that peers may have under way to here.");
-    metric_gauge(f, "burrow_buffer_bytes", pool_in_use(loop_pool(loop)),
-                 "Bytes in message buffers.");
+    metric_gauge(f, "burrow_credit_bytes", credit, "Bytes that peers may have under way to here.");
+    metric_gauge(f, "burrow_buffer_bytes", buffers, "Bytes in message buffers.");
 }
 
-void metrics_reloads(FILE *f, const struct reload_counts *counts, struct instance *const *instances,
-                     size_t n)
+/* Of all groups the index-th instance; NULL: there are no more. */
+static struct instance *nth(const struct instance_group *groups, size_t n, size_t index)
+{
+    for (size_t i = 0; i < n; index -= groups[i++].instance_count)
+        if (index < groups[i].instance_count)
+            return groups[i].instances[index];
+    return NULL;
+}
+
+void metrics_reloads(FILE *f, const struct reload_counts *counts,
+                     const struct instance_group *groups, size_t n)
 {
     struct file_counts files = {0, 0};
-    for (size_t i = 0; i < n; i++) {
-        struct file_counts one = instance_file_counts(instances[i]);
+    const struct instance *instance;
+    for (size_t i = 0; (instance = nth(groups, n, i)) != NULL; i++) {
+        struct file_counts one = instance_file_counts(instance);
         files.taken += one.taken;
         files.refused += one.refused;
     }
@@ -125,57 +135,78 @@ void metrics_reloads(FILE *f, const struct reload_counts *counts, struct instanc
                        "Configurations read again at SIGHUP.");
 }
 
-/* The metrics of the index-th instance's plugin, at its first instance. */
-static void write_plugin(FILE *f, struct instance *const *all, size_t count, size_t index)
+/* What the instance has counted: at an index of its plugin's table, or faults. */
+typedef uint64_t plugin_value_fn(struct instance *instance, size_t index);
+
+static uint64_t value_metric(struct instance *instance, size_t index)
 {
-    const char *name = instance_name(all[index]);
     const int64_t *values;
-    const struct burrow_metric *metrics = instance_metrics(all[index], &values);
+    return instance_metrics(instance, &values) != NULL
+               ? count_read((const uint64_t *)&values[index])
+               : 0;
+}
+
+static uint64_t value_faults(struct instance *instance, size_t index)
+{
+    (void)index;
+    return count_read(&instance_faults(instance)->count);
+}
+
+/* Over all instances of the plugin of this name. */
+static uint64_t sum_up(const struct instance_group *groups, size_t n, const char *name,
+                       plugin_value_fn *value, size_t index)
+{
+    uint64_t sum = 0;
+    struct instance *instance;
+    for (size_t i = 0; (instance = nth(groups, n, i)) != NULL; i++)
+        if (strcmp(instance_name(instance), name) == 0)
+            sum += value(instance, index);
+    return sum;
+}
+
+static bool is_first(const struct instance_group *groups, size_t n, size_t index)
+{
+    const char *name = instance_name(nth(groups, n, index));
     for (size_t i = 0; i < index; i++)
-        if (strcmp(instance_name(all[i]), name) == 0)
-            return;
+        if (strcmp(instance_name(nth(groups, n, i)), name) == 0)
+            return false;
+    return true;
+}
+
+static void write_plugin(FILE *f, const struct instance_group *groups, size_t n,
+                         const struct instance *first)
+{
+    const char *name = instance_name(first);
+    const int64_t *values;
+    const struct burrow_metric *metrics = instance_metrics(first, &values);
     char label[64];
     snprintf(label, sizeof label, "%s", name);
     for (char *p = label; *p != '\0'; p++)
         if (*p == '-' || *p == '.')
             *p = '_';
     for (size_t m = 0; metrics != NULL && metrics[m].name != NULL; m++) {
-        int64_t sum = 0;
-        for (size_t i = index; i < count; i++)
-            if (strcmp(instance_name(all[i]), name) == 0 &&
-                instance_metrics(all[i], &values) != NULL)
-                sum += values[m];
         const char *type = metrics[m].type == BURROW_METRIC_COUNTER ? "counter" : "gauge";
         fprintf(f, "# HELP burrow_plugin_%s_%s %s\n", label, metrics[m].name,
                 metrics[m].help != NULL ? metrics[m].help : "");
         fprintf(f, "# TYPE burrow_plugin_%s_%s %s\n", label, metrics[m].name, type);
-        fprintf(f, "burrow_plugin_%s_%s %" PRId64 "\n", label, metrics[m].name, sum);
+        fprintf(f, "burrow_plugin_%s_%s %" PRId64 "\n", label, metrics[m].name,
+                (int64_t)sum_up(groups, n, name, value_metric, m));
     }
 }
 
-/* The faults of the index-th instance's plugin, at its first instance. */
-static void write_faults(FILE *f, struct instance *const *all, size_t count, size_t index)
+void metrics_plugins(FILE *f, const struct instance_group *groups, size_t n)
 {
-    const char *name = instance_name(all[index]);
-    uint64_t sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(instance_name(all[i]), name) != 0)
-            continue;
-        if (i < index)
-            return;
-        sum += instance_faults(all[i])->count;
-    }
-    fprintf(f, "burrow_plugin_faults_total{plugin=\"%s\"} %" PRIu64 "\n", name, sum);
-}
-
-void metrics_plugins(FILE *f, struct instance *const *instances, size_t n)
-{
+    const struct instance *instance;
     metric_head(f, "burrow_plugin_faults_total", "counter",
                 "What plugins did against their contract.");
-    for (size_t i = 0; i < n; i++)
-        write_faults(f, instances, n, i);
-    for (size_t i = 0; i < n; i++)
-        write_plugin(f, instances, n, i);
+    for (size_t i = 0; (instance = nth(groups, n, i)) != NULL; i++)
+        if (is_first(groups, n, i))
+            fprintf(f, "burrow_plugin_faults_total{plugin=\"%s\"} %" PRIu64 "\n",
+                    instance_name(instance),
+                    sum_up(groups, n, instance_name(instance), value_faults, 0));
+    for (size_t i = 0; (instance = nth(groups, n, i)) != NULL; i++)
+        if (is_first(groups, n, i))
+            write_plugin(f, groups, n, instance);
 }
 
 char *metrics_text(void (*write)(FILE *f, const void *arg), const void *arg, size_t *ret_len)

@@ -25,14 +25,13 @@ void metric_results(FILE *f, const char *name, uint64_t taken, uint64_t refused,
 /* A text in quotes, as the value of a label. */
 void metric_label(FILE *f, const char *text);
 
-/* Streams, their ends and bytes, and the buffers under them. */
-void metrics_streams(FILE *f, const struct session_stats *stats, const struct budget *budget,
-                     struct loop *loop);
+/* Streams, their ends and bytes, the credit that was given and the bytes in buffers under them. */
+void metrics_streams(FILE *f, const struct session_stats *stats, uint64_t credit, uint64_t buffers);
 /* Files and configurations that were read again. counts: NULL for a process without reloads. */
-void metrics_reloads(FILE *f, const struct reload_counts *counts, struct instance *const *instances,
-                     size_t n);
+void metrics_reloads(FILE *f, const struct reload_counts *counts,
+                     const struct instance_group *groups, size_t n);
 /* What the plugins count; several instances of one are summed up. */
-void metrics_plugins(FILE *f, struct instance *const *instances, size_t n);
+void metrics_plugins(FILE *f, const struct instance_group *groups, size_t n);
 
 /* burrow_build_info and what write adds, malloc'ed; NULL: out of memory. */
 char *metrics_text(void (*write)(FILE *f, const void *arg), const void *arg, size_t *ret_len);

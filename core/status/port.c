@@ -17,6 +17,7 @@ struct visit {
     struct status_port *port;
     struct burrow_link *link;
     struct loop_timer *timer;
+    void *token, *asked; /* a request that waits for its answer; NULL: none */
     TAILQ_ENTRY(visit) entry;
 };
 TAILQ_HEAD(visit_list, visit);
@@ -30,8 +31,16 @@ struct status_port {
     struct status_stats stats;
 };
 
+static void cancel_asked(struct visit *v)
+{
+    if (v->asked != NULL)
+        v->port->config.cancel(v->asked);
+    v->asked = NULL;
+}
+
 static void visit_free(struct visit *v)
 {
+    cancel_asked(v);
     TAILQ_REMOVE(&v->port->visits, v, entry);
     v->port->stats.open--;
     loop_timer_destroy(v->timer);
@@ -66,14 +75,36 @@ static void on_closed(void *arg, const struct burrow_close_info *info)
     visit_free(v);
 }
 
+static void on_answer(void *arg, struct http_answer *answer)
+{
+    struct visit *v = arg;
+    must_be(v, VISIT_MAGIC);
+    v->asked = NULL;
+    loop_timer_set(v->timer, STATUS_IDLE_MS);
+    answer_send(v->link, v->token, answer);
+}
+
 static void on_http_request(void *arg, void *token, const struct burrow_http *request)
 {
     struct visit *v = arg;
     must_be(v, VISIT_MAGIC);
+    if (v->asked != NULL) {
+        visit_end(v, BURROW_CLOSE_PROTOCOL, "a second request before the answer");
+        return;
+    }
     struct http_answer answer = {0};
-    v->port->config.answer(v->port->config.arg, request, &answer);
-    loop_timer_set(v->timer, STATUS_IDLE_MS);
-    answer_send(v->link, token, &answer);
+    v->token = token;
+    v->asked = v->port->config.answer(v->port->config.arg, request, &answer, on_answer, v);
+    if (v->asked == NULL)
+        on_answer(v, &answer);
+}
+
+static void on_http_cancel(void *arg, void *token)
+{
+    struct visit *v = arg;
+    (void)token;
+    must_be(v, VISIT_MAGIC);
+    cancel_asked(v);
 }
 
 static void on_timer(void *arg)
@@ -89,6 +120,7 @@ static const struct link_events visit_events = {
     .open = on_session,
     .closed = on_closed,
     .http_request = on_http_request,
+    .http_cancel = on_http_cancel,
 };
 
 static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)

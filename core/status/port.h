@@ -25,7 +25,11 @@ struct status_config {
     const struct link_transport *transport; /* copied */
     struct accept_guard *guard;
     int fd; /* a listening socket to use in place of addr, or -1 */
-    void (*answer)(void *arg, const struct burrow_http *request, struct http_answer *ret);
+    /* Answers a request within the call, or asks for it: then fn(fn_arg, answer) follows on a later
+     * turn, but for what was cancelled. Returns what is asked, NULL when it is answered. */
+    void *(*answer)(void *arg, const struct burrow_http *request, struct http_answer *ret,
+                    answer_fn *fn, void *fn_arg);
+    void (*cancel)(void *asked); /* may be NULL when nothing is ever asked */
     void *arg;
 };
 

@@ -155,7 +155,10 @@ static void on_stopped(void *arg)
 
 void rig_start(struct rig *rig)
 {
+    rig->worker = (struct instance_group){rig->loop, &rig->log, rig->instances, 3};
     const struct server_config config = {.options = &rig->options,
+                                         .workers = &rig->worker,
+                                         .worker_count = 1,
                                          .loop = rig->loop,
                                          .log = &rig->log,
                                          .instances = rig->instances,

@@ -41,6 +41,7 @@ struct rig {
     struct registry registry;
     struct instance auth, registry_instance;
     struct instance *instances[3];
+    struct instance_group worker; /* with all of them */
     struct server_options options;
     struct server *server;
     struct listener listener;

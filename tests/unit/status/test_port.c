@@ -23,12 +23,28 @@ struct rig {
     struct accept_guard guard;
     struct status_port *port;
     struct sockaddr_in at;
+    answer_fn *later; /* whom to tell what was asked for /later */
+    void *later_arg;
+    unsigned cancelled;
 };
 
-static void answer(void *arg, const struct burrow_http *request, struct http_answer *ret)
+static void *answer(void *arg, const struct burrow_http *request, struct http_answer *ret,
+                    answer_fn *fn, void *fn_arg)
 {
-    (void)arg;
+    struct rig *rig = arg;
+    if (strcmp(request->path, "/later") == 0) {
+        rig->later = fn;
+        rig->later_arg = fn_arg;
+        return rig;
+    }
     answer_text(ret, 200, request->path);
+    return NULL;
+}
+
+static void cancel(void *asked)
+{
+    struct rig *rig = asked;
+    rig->cancelled++;
 }
 
 /* The port that the kernel chose: the only listening socket among the descriptors. */
@@ -65,7 +81,9 @@ static int setup(void **state)
                                          .log = &rig.log,
                                          .transport = &transport,
                                          .guard = &rig.guard,
-                                         .answer = answer};
+                                         .answer = answer,
+                                         .cancel = cancel,
+                                         .arg = &rig};
     assert_int_equal(status_port_open(&config, "nonsense", &rig.port, &err), BURROW_EINVAL);
     assert_non_null(strstr(err.text, "--admin-addr (BURROW_ADMIN_ADDR)"));
     assert_int_equal(status_port_open(&config, "127.0.0.1:0", &rig.port, &err), BURROW_OK);
@@ -119,6 +137,54 @@ static void a_request_is_answered(void **state)
     assert_int_equal(status_port_stats(rig->port).open, 0);
 }
 
+static const struct burrow_http later = {
+    .size = sizeof later, .role = BURROW_ROLE_ADMIN, .method = "GET", .path = "/later"};
+
+static void a_request_may_be_answered_later(void **state)
+{
+    struct rig *rig = *state;
+    struct recorder_conn *conn = knock(rig);
+    recorder_http(conn, &later);
+    settle(rig);
+    assert_int_equal(conn->status, 0);
+    struct http_answer said = {0};
+    answer_text(&said, 200, "so it is");
+    rig->later(rig->later_arg, &said);
+    assert_int_equal(conn->status, 200);
+    assert_string_equal(conn->body, "so it is");
+    assert_int_equal(rig->cancelled, 0);
+}
+
+static void what_was_asked_is_cancelled_when_the_peer_is_gone(void **state)
+{
+    struct rig *rig = *state;
+    struct recorder_conn *conn = knock(rig);
+    recorder_http(conn, &later);
+    link_transport_host.http_cancel(conn->link, conn);
+    assert_int_equal(rig->cancelled, 1);
+    recorder_closed(conn, BURROW_CLOSE_PEER, 0, 0, "gone");
+    assert_int_equal(rig->cancelled, 1);
+}
+
+static void what_was_asked_is_cancelled_when_the_port_closes(void **state)
+{
+    struct rig *rig = *state;
+    recorder_http(knock(rig), &later);
+    status_port_close(rig->port);
+    rig->port = NULL;
+    assert_int_equal(rig->cancelled, 1);
+}
+
+static void a_second_request_before_the_answer_ends_the_connection(void **state)
+{
+    struct rig *rig = *state;
+    struct recorder_conn *conn = knock(rig);
+    recorder_http(conn, &later);
+    recorder_http(conn, &later);
+    assert_true(conn->closing);
+    assert_int_equal(rig->cancelled, 1);
+}
+
 static void there_are_no_sessions_here(void **state)
 {
     struct rig *rig = *state;
@@ -162,6 +228,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_request_is_answered),
+        TEST(a_request_may_be_answered_later),
+        TEST(what_was_asked_is_cancelled_when_the_peer_is_gone),
+        TEST(what_was_asked_is_cancelled_when_the_port_closes),
+        TEST(a_second_request_before_the_answer_ends_the_connection),
         TEST(there_are_no_sessions_here),
         TEST(who_says_nothing_is_sent_away),
         TEST(beyond_the_limit_the_oldest_goes),
