@@ -139,7 +139,7 @@ static bool needed_for_reuse(enum object which)
 
 static void found(struct expose *e, const json_t *body)
 {
-    char what[TITLE_ROOM];
+    char what[TITLE_ROOM], command[EXPOSE_COMMAND];
     title(e, e->at, what);
     if (!object_is_ours(body, e->wanted.server_name))
         expose_fail(e, BURROW_EDENIED,
@@ -150,8 +150,8 @@ static void found(struct expose *e, const json_t *body)
         expose_fail(
             e, BURROW_EDENIED,
             "%s exists in namespace %s from an earlier run: nothing was changed; connect to "
-            "it by --reuse, or remove it by `burrow expose delete`",
-            what, e->name_space);
+            "it by --reuse, or remove it by `%s`",
+            what, e->name_space, expose_delete_command(e, command));
     else if (e->at == OBJECT_SECRET && !read_secret(e, body))
         expose_fail(e, BURROW_EPROTO, "%s has no \"" SECRET_KEY "\" of %u hexadecimal digits", what,
                     HMAC_HEX - 1);

@@ -74,6 +74,28 @@ void expose_say(const char *format, ...)
     fflush(stdout);
 }
 
+const char *expose_delete_command(const struct expose *e, char buf[EXPOSE_COMMAND])
+{
+    const struct expose_config *c = e->config;
+    const char *const words[][2] = {{"--server-name", e->wanted.server_name},
+                                    {"--namespace", e->name_space},
+                                    {"--kube-context", c->kube_context},
+                                    {"--kubeconfig", c->kubeconfig}};
+    size_t used = (size_t)snprintf(buf, EXPOSE_COMMAND, "burrow expose delete");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *value = words[i][1];
+        int n = value != NULL && *value != '\0'
+                    ? snprintf(buf + used, EXPOSE_COMMAND - used, " %s %s", words[i][0], value)
+                    : 0;
+        if (n < 0 || (size_t)n >= EXPOSE_COMMAND - used) {
+            buf[used] = '\0'; /* what does not fit is left out whole */
+            break;
+        }
+        used += (size_t)n;
+    }
+    return buf;
+}
+
 void expose_fail(struct expose *e, int result, const char *format, ...)
 {
     va_list ap;
@@ -104,12 +126,13 @@ void expose_wind_up(struct expose *e)
 
 void expose_clean_up(struct expose *e)
 {
-    char names[600];
+    char names[600], command[EXPOSE_COMMAND];
     if (!e->config->keep || !e->tunnelled || e->config->reuse) {
         apply_undo(e);
     } else {
         apply_standing(e, names, sizeof names);
-        expose_say("kept in namespace %s: %s", e->name_space, names);
+        expose_say("kept in namespace %s: %s; `%s` removes it", e->name_space, names,
+                   expose_delete_command(e, command));
         expose_finished(e);
     }
 }
@@ -202,12 +225,12 @@ static void run(void *self, const char *subcommand, const char *const *args, siz
 static void interrupt(void *self)
 {
     struct expose *e = expose_of(self);
-    char names[600];
+    char names[600], command[EXPOSE_COMMAND];
     bool stays = apply_standing(e, names, sizeof names) > 0 && !e->deleting;
     if (stays && !(e->config->keep && e->tunnelled))
         expose_say("cleaning up; interrupted again, burrow leaves at once, and these stay in "
-                   "namespace %s until `burrow expose delete`: %s",
-                   e->name_space, names);
+                   "namespace %s until `%s`: %s",
+                   e->name_space, expose_delete_command(e, command), names);
     if (!e->deleting)
         expose_end(e, e->tunnelled ? 0 : 130);
     else

@@ -15,6 +15,7 @@
 #define HMAC_HEX 65u             /* 32 bytes in hexadecimal, and a NUL */
 #define EXPOSE_URL 700u
 #define EXPOSE_FILE 256u
+#define EXPOSE_COMMAND 600u
 
 struct expose_config {
     const char *client_id, *hostname, *service_type, *connect_addr, *tls_secret, *ingress_class;
@@ -90,6 +91,9 @@ static inline struct expose *expose_of(void *arg)
 __attribute__((format(printf, 1, 2))) void expose_say(const char *format, ...);
 
 /* ---- command_expose.c ---- */
+
+/* "burrow expose delete …" with what names this run's objects; returns buf. */
+const char *expose_delete_command(const struct expose *e, char buf[EXPOSE_COMMAND]);
 
 /* Explains a failure and begins the end, with exit code 2 for BURROW_EINVAL, else 1. */
 __attribute__((format(printf, 3, 4))) void expose_fail(struct expose *e, int result,

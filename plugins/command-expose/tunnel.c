@@ -290,6 +290,11 @@ void tunnel_end(struct expose *e)
 {
     e->host->cancel(e->renewal);
     e->renewal = NULL;
+    if (e->folder[0]) { /* at once: who interrupts again does not wait for the client */
+        unlink(e->token_path);
+        rmdir(e->folder);
+        e->folder[0] = '\0';
+    }
     if (e->child > 0) {
         kill(e->child, SIGTERM);
         e->timer = e->host->after(e->host->self, KILL_MS, on_still_there, e);
@@ -299,11 +304,6 @@ void tunnel_end(struct expose *e)
     e->timer = NULL;
     forward_destroy(e->forward);
     e->forward = NULL;
-    if (e->folder[0]) {
-        unlink(e->token_path);
-        rmdir(e->folder);
-        e->folder[0] = '\0';
-    }
     expose_clean_up(e);
 }
 

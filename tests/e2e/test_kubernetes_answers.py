@@ -2,77 +2,19 @@
 """An API of Kubernetes that misbehaves, and kubeconfigs that are wrong. (The well-behaved API is a real
 one: tests/kube.)"""
 import base64
-import http.server
 import json
+import re
 import subprocess
 import threading
 
 import pytest
 
 from harness.burrow import SECRET, clean_environment
+from harness.kubernetes import Api, failure, say
 from harness.sockets import echo
 
 SECONDS = 30
 NAME = "burrow-client-client-a-6af82af8"
-
-
-class Api:
-    """Answers each request by `script(method, path, body)`: (status, headers, body). It keeps what came."""
-
-    def __init__(self, script):
-        self.script, self.requests, self.news = script, [], threading.Condition()
-        self.authorizations = set()
-        api = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def answer(self):
-                length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length)) if length else None
-                with api.news:
-                    api.authorizations.add(self.headers.get("Authorization"))
-                    api.requests.append((self.command, self.path, body))
-                    status, headers, data = api.script(self.command, self.path, body)
-                    api.news.notify_all()
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                try:
-                    self.wfile.write(data)
-                except OSError:
-                    self.close_connection = True  # an answer that is too long is not read to its end
-
-            do_GET = do_POST = do_PUT = do_DELETE = answer
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def wait(self, method, part="", count=1):
-        """Until so many such requests have come; the last of them."""
-        def matching():
-            return [r for r in self.requests if r[0] == method and part in r[1]]
-        with self.news:
-            assert self.news.wait_for(lambda: len(matching()) >= count, SECONDS), self.requests
-            return matching()[-1]
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-def say(status, document, **headers):
-    return status, {"Content-Type": "application/json", **headers}, json.dumps(document).encode()
-
-
-def failure(status, message, **headers):
-    return say(status, {"kind": "Status", "status": "Failure", "message": message, "code": status}, **headers)
 
 
 class Store:
@@ -80,22 +22,51 @@ class Store:
 
     def __init__(self):
         self.services, self.version = {}, 0
+        self.changes, self.news = [], threading.Condition()  # (version, line of a watch)
 
     def __call__(self, method, path, body):
         name = path.split("?")[0].rsplit("/services", 1)[1].strip("/")
+        if "watch=true" in path:
+            return 200, {"Content-Type": "application/json"}, self.watch(int(re.search(r"resourceVersion=(\d+)", path)[1]))
         if method == "GET" and not name:
-            return say(200, {"kind": "ServiceList", "metadata": {}, "items": list(self.services.values())})
+            items = [{k: v for k, v in s.items() if k not in ("kind", "apiVersion")} for s in self.services.values()]
+            return say(200, {"kind": "ServiceList", "metadata": {"resourceVersion": str(self.version)}, "items": items})
+        if method == "PUT" and body == self.services.get(body["metadata"]["name"]):
+            return say(200, body)  # nothing has changed, and nobody hears of it
         if method in ("POST", "PUT"):
-            self.version += 1
-            body["metadata"].update(uid="u", resourceVersion=str(self.version))
-            self.services[body["metadata"]["name"]] = body
-            return say(201 if method == "POST" else 200, body)
+            return say(201 if method == "POST" else 200, self.put(body))
         if name not in self.services:
             return failure(404, f'services "{name}" not found')
         if method == "DELETE":
-            del self.services[name]
+            self.delete(name)
             return say(200, {"kind": "Status", "status": "Success"})
         return say(200, self.services[name])
+
+    def put(self, service):
+        name = service["metadata"]["name"]
+        service = json.loads(json.dumps(service))
+        service["metadata"].update(uid="u", resourceVersion=str(self.version + 1))
+        self.tell("MODIFIED" if name in self.services else "ADDED", service)
+        self.services[name] = service
+        return service
+
+    def delete(self, name):
+        self.tell("DELETED", self.services.pop(name))
+
+    def tell(self, kind, service):
+        with self.news:
+            self.version += 1
+            told = {**service, "metadata": {**service["metadata"], "resourceVersion": str(self.version)}}
+            self.changes.append((self.version, json.dumps({"type": kind, "object": told}).encode() + b"\n"))
+            self.news.notify_all()
+
+    def watch(self, version):
+        while True:
+            with self.news:
+                self.news.wait_for(lambda: self.changes and self.changes[-1][0] > version, SECONDS)
+                lines = [line for number, line in self.changes if number > version]
+                version = self.version
+            yield from lines
 
 
 @pytest.fixture
@@ -190,6 +161,86 @@ def test_a_service_that_is_not_ours_is_never_changed(published):
     client.stop()
     api.wait("GET", NAME, count=2)  # the withdrawal looks, and leaves it alone
     assert {r[0] for r in api.requests} == {"GET"}
+
+
+def edit(store, change):
+    """Somebody else changes the Service of the client."""
+    service = json.loads(json.dumps(store.services[NAME]))
+    change(service)
+    return store.put(service)
+
+
+def other_port(service):
+    service["spec"]["ports"][0].update(port=4242, targetPort=1, nodePort=30001)
+
+
+def test_a_service_that_somebody_deletes_is_made_again(published):
+    store = Store()
+    api, server, _ = published(store)
+    first = api.wait("POST")[2]
+    api.wait("GET", "watch=true")
+    store.delete(NAME)
+    again = api.wait("POST", count=2)[2]
+    assert again["spec"] == first["spec"] and again["metadata"]["annotations"] == first["metadata"]["annotations"]
+    assert server.wait_event("registry_changed", SECONDS, plugin="registry-kubernetes")["client"] == "client-a"
+
+
+def test_a_service_that_somebody_edits_is_put_right_and_additions_stay(published):
+    store = Store()
+    api, server, _ = published(store)
+    (right,) = api.wait("POST")[2]["spec"]["ports"]
+    api.wait("GET", "watch=true")
+    edit(store, lambda service: service["metadata"]["labels"].update(team="a"))
+    edit(store, lambda service: service["spec"].update(type="NodePort"))
+    edit(store, other_port)
+    put = api.wait("PUT")[2]
+    assert put["spec"]["ports"] == [{**right, "nodePort": 30001}]
+    assert put["spec"]["type"] == "NodePort" and put["metadata"]["labels"]["team"] == "a"
+    store.delete(NAME)
+    api.wait("POST", count=2)
+    assert len([r for r in api.requests if r[0] == "PUT"]) == 1  # additions alone, and its own writes, are no reason
+    assert len(server.seen("registry_changed")) == 2
+
+
+def test_what_is_missed_while_there_is_no_watch_is_put_right_by_the_next_list(published):
+    store, state = Store(), {"gone": False}
+
+    def script(method, path, body):
+        if "watch=true" in path and not state["gone"]:
+            return 200, {}, until_gone()
+        return store(method, path, body)
+
+    def until_gone():
+        with api.news:
+            api.news.wait_for(lambda: state["gone"], SECONDS)
+        yield json.dumps({"type": "ERROR", "object": {"kind": "Status", "metadata": {}, "code": 410}}).encode() + b"\n"
+
+    api, _, _ = published(script)
+    api.wait("POST")
+    api.wait("GET", "watch=true")
+    with api.news:
+        store.delete(NAME)
+        state["gone"] = True
+        api.news.notify_all()
+    api.wait("POST", count=2)
+    assert len([r for r in api.requests if r[1].endswith("client-id") and r[0] == "GET"]) >= 2
+
+
+def test_without_the_right_to_watch_it_is_said_once_and_the_rest_goes_on(published, world):
+    store = Store()
+
+    def script(method, path, body):
+        return failure(403, "cannot watch") if "watch=true" in path else store(method, path, body)
+
+    api, server, client = published(script)
+    api.wait("POST")
+    said = server.wait_event("plugin", SECONDS, plugin="registry-kubernetes")
+    assert "the Role needs the verbs list and watch for services" in said["msg"]
+    store.delete(NAME)
+    client.stop()
+    world.client(server, world.target(echo))
+    api.wait("POST", count=2)
+    assert len(server.seen("plugin")) == 1 and len([r for r in api.requests if "watch=true" in r[1]]) == 1
 
 
 SPOILED = {
