@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A proxy in front of the API server that spoils answers: `faulty_proxy.py SERVER CA CERTIFICATE KEY` listens on a
-port of the loopback, which it prints. `POST /spoil?how=NAME&count=N` spoils the next N answers about client Services."""
+port of the loopback, which it prints. `POST /spoil?how=NAME&count=N&what=TEXT` spoils the next N answers to requests
+whose path has that text, or which create something."""
 import http.client
 import http.server
 import json
@@ -23,7 +24,7 @@ SPOILED = {
     "429": lambda status, body: failure(429, **{"Retry-After": "1"}),
     **{str(n): lambda status, body, n=n: failure(n) for n in (401, 403, 404, 409, 410, 422, 500, 503)},
 }
-left = {"how": None, "count": 0}
+left = {"how": None, "count": 0, "what": ""}
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
@@ -33,18 +34,24 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path.startswith("/spoil?"):
             asked = dict(urllib.parse.parse_qsl(self.path.split("?", 1)[1]))
-            left.update(how=asked["how"], count=int(asked["count"]))
+            left.update(how=asked["how"], count=int(asked["count"]), what=asked["what"])
             self.answer(200, {}, b"")
             return
-        upstream = http.client.HTTPSConnection(self.server.upstream, context=self.server.context, timeout=30)
-        spoil = left["count"] > 0 and "/services" in self.path
+        spoil = left["count"] > 0 and (left["what"] in self.path or self.command == "POST")
+        watch = "watch=true" in self.path
+        upstream = http.client.HTTPSConnection(self.server.upstream, context=self.server.context,
+                                               timeout=300 if watch else 30)
         # What is refused has not been done: the API itself hears only of what it may answer.
-        if spoil and self.command != "GET":
+        if spoil and (watch or self.command != "GET"):
             true = (200, b"{}")
         else:
             upstream.request(self.command, self.path, body or None,
                              {"Content-Type": self.headers.get("Content-Type") or "application/json"})
             reply = upstream.getresponse()
+            if watch:
+                self.pass_on(reply)
+                upstream.close()
+                return
             true = (reply.status, reply.read())
         upstream.close()
         if not spoil:
@@ -58,6 +65,18 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
     do_GET = do_POST = do_PUT = do_DELETE = handle_any
+
+    def pass_on(self, reply):
+        """A watch, whose changes come by and by, for as long as either side likes."""
+        try:
+            self.send_response(reply.status)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            while piece := reply.read1(65536):
+                self.wfile.write(piece)
+        except OSError:
+            pass
+        self.close_connection = True
 
     def answer(self, status, headers, body):
         try:

@@ -39,8 +39,9 @@ def spoiled(namespace, tmp_path):
         "--enable-kube-api", "true", "--kubeconfig", str(kubeconfig), "--namespace", namespace.name), env=clean_environment())
     namespace.processes.append(server)
 
-    def spoil(how, count):
-        run(CLUSTER, "run", "curl", "-sf", "-X", "POST", f"{url}/spoil?how={urllib.parse.quote(how)}&count={count}")
+    def spoil(how, count, what="/services/burrow-client-"):
+        asked = urllib.parse.urlencode({"how": how, "count": count, "what": what})
+        run(CLUSTER, "run", "curl", "-sf", "-X", "POST", f"{url}/spoil?{asked}")
     return server, spoil
 
 
@@ -56,6 +57,17 @@ def test_a_spoiled_answer_is_said_once_and_the_service_comes_all_the_same(namesp
     assert namespace.service("web", 60)["spec"]["ports"][0]["port"] == 8000
     assert len(server.seen("registry_failed", client="web")) <= 1
     assert client.running() and len(client.seen("connected")) == 1
+
+
+@pytest.mark.parametrize("how", sorted(set(SPOILED) - {"403"}))  # what is refused is asked for again after minutes
+def test_a_spoiled_watch_is_taken_up_again(namespace, spoiled, web, how):  # noqa: F811
+    server, spoil = spoiled
+    spoil(how, 2, "watch=true")
+    namespace.client("web", web[0], address=server.wait_event("listening", 20, role="main")["addr"])
+    service = namespace.service("web")
+    namespace.kubectl("delete", "service", service["metadata"]["name"])
+    again = namespace.service("web", 60)
+    assert again["metadata"]["uid"] != service["metadata"]["uid"] and again["spec"]["ports"] == service["spec"]["ports"]
 
 
 # ---- kubeconfigs, by `burrow expose delete` of what is not there ----

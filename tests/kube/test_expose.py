@@ -3,6 +3,8 @@
 import base64
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 
@@ -148,6 +150,28 @@ class Controller:
 @pytest.fixture
 def certificate(tmp_path_factory):
     return make_certificate(str(tmp_path_factory.mktemp("certificate")))
+
+
+def test_interrupted_again_it_leaves_at_once_and_has_said_what_removes_the_rest(exposing, tmp_path):
+    process = exposing.start("--service-type", "ClusterIP")
+    exposing.carries(process)
+    with open(os.path.join(RUN, "apiserver.pid"), encoding="utf-8") as file:
+        apiserver = int(file.read())
+    os.kill(apiserver, signal.SIGSTOP)  # so that nothing is deleted before the second signal
+    try:
+        process.signal(signal.SIGINT)
+        said = process.wait_line("interrupted again, burrow leaves at once", 30)
+        exposing.interrupt(process, 130)
+    finally:
+        os.kill(apiserver, signal.SIGCONT)
+    assert os.listdir(tmp_path) == []  # the token
+    kept, command = re.search("until `burrow (.*)`: (.*)", said).groups()[::-1]
+    left = {f"{kind}/{name}".lower() for kind, name in set(exposing.objects()) - set(exposing.before)}
+    assert set(kept.split()) <= left
+    done = subprocess.run(exposing.namespace.cluster.argv(exposing.namespace.burrow, *shlex.split(command)),
+                          env=clean_environment(), capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    exposing.nothing_is_left()
 
 
 def test_an_ingress_leads_to_the_server(exposing, namespace, certificate, tmp_path_factory):

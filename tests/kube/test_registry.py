@@ -100,6 +100,54 @@ def test_a_foreign_service_of_the_name_is_left_alone_and_an_event_tells(namespac
     assert namespace.get("service", "burrow-client-web-0fd9bc91") == before
 
 
+def test_a_service_that_is_deleted_by_hand_is_back_as_it_was(namespace, web):
+    namespace.deploy()
+    namespace.client("web", web[0])
+    assert namespace.fetch("web") == "it works"
+    before = namespace.service("web")
+    namespace.kubectl("delete", "service", before["metadata"]["name"])
+    after = namespace.service("web", 10)
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    assert after["spec"]["ports"] == before["spec"]["ports"]
+    assert namespace.fetch("web") == "it works"
+    (slice_,) = namespace.get("endpointslices", "-l", "burrow.dev/client-id=web")["items"]
+    namespace.kubectl("delete", "endpointslice", slice_["metadata"]["name"])
+    wait_until("the EndpointSlice is back", lambda: namespace.get("endpointslices", "-l", "burrow.dev/client-id=web")["items"], 10)
+    assert namespace.fetch("web") == "it works"
+
+
+def test_what_somebody_edits_is_put_right_and_the_rest_is_left_alone(namespace, web):
+    namespace.deploy()
+    namespace.kubectl("create", "service", "clusterip", "foreign", "--tcp=1:1")
+    namespace.client("web", web[0])
+    before = namespace.service("web")
+    name = before["metadata"]["name"]
+    foreign = namespace.get("service", "foreign")
+    # What is added stays, and is no reason to write.
+    namespace.kubectl("label", "service", name, "team=a")
+    namespace.kubectl("patch", "service", name, "-p", '{"spec": {"type": "NodePort"}}')
+    typed = namespace.get("service", name)
+    assert typed["spec"]["ports"][0]["nodePort"] > 0
+    no_pod = {**typed["spec"], "selector": {"burrow.dev/no-pod": "true"}}  # so that controllers clear what they have made
+    for wrong, right in (('{"spec": {"ports": [{"port": 8000, "targetPort": 1}]}}', typed["spec"]),
+                         ('{"spec": {"selector": {"app": "another"}}}', no_pod)):
+        namespace.kubectl("patch", "service", name, "-p", wrong)
+        wait_until(lambda: f"right after {wrong}: {namespace.get('service', name)['spec']}",
+                   lambda: namespace.get("service", name)["spec"] == right, 20)
+    assert namespace.get("service", name)["metadata"]["labels"]["team"] == "a"
+    (slice_,) = namespace.get("endpointslices", "-l", "burrow.dev/client-id=web")["items"]
+    namespace.kubectl("patch", "endpointslice", slice_["metadata"]["name"], "--type=merge", "-p", '{"ports": [{"name": "tcp", "port": 1}]}')
+    wait_until("the EndpointSlice is right", lambda: namespace.get("endpointslice", slice_["metadata"]["name"])["ports"] == slice_["ports"], 20)
+    namespace.kubectl("patch", "service", "foreign", "-p", '{"spec": {"ports": [{"port": 1, "targetPort": 2}]}}')
+    edited = namespace.get("service", "foreign")
+    assert edited["spec"] != foreign["spec"]
+    # Each edit that was put right is told once; our own writes, and what was added, are not.
+    wait_until("the last edit is told", lambda: namespace.logs().count("registry_changed") >= 3)
+    assert namespace.fetch("web") == "it works"
+    assert namespace.get("service", "foreign") == edited
+    assert namespace.logs().count("registry_changed") == 3
+
+
 def test_the_role_of_burrow_0_5_is_enough_for_one_replica(namespace, web):
     namespace.deploy(role=SERVICES_ONLY)
     namespace.client("web", web[0])
