@@ -15,7 +15,6 @@
 
 #define CHAIN_MAGIC 0x43484e30u
 #define REQUEST_MAGIC 0x52455130u
-#define MAX_HEADERS 64u
 #define MAX_EXPIRES_MS INT64_C(253402300799000) /* 9999-12-31: a later one counts as this */
 
 struct auth_chain {
@@ -38,10 +37,7 @@ struct auth_request {
     struct ticket *ticket; /* the question that is open, or NULL */
     struct loop_timer *deadline;
     struct loop_task task;
-    struct burrow_credential credential; /* points into the copies */
-    char *token, *texts;
-    uint8_t *cert;
-    struct burrow_header *headers;
+    struct credential_copy copy; /* the question may go to several plugins over several turns */
     /* The answer. */
     uint32_t result, code;
     int64_t expires_ms;
@@ -222,13 +218,7 @@ static void request_free(struct auth_request *r)
             r->next->link = r->link;
         chain->pending--;
     }
-    if (r->token != NULL) {
-        explicit_bzero(r->token, r->credential.token_len);
-        free(r->token);
-    }
-    free(r->cert);
-    free(r->headers);
-    free(r->texts);
+    credential_wipe(&r->copy);
     grants_unref(r->grants);
     r->magic = 0;
     free(r);
@@ -282,7 +272,7 @@ static void ask_member(struct auth_request *r)
         return;
     }
     r->answered = false;
-    m->ops->verify(m->self, (struct burrow_auth_request *)(void *)r->ticket, &r->credential);
+    m->ops->verify(m->self, (struct burrow_auth_request *)(void *)r->ticket, &r->copy.credential);
 }
 
 /* An answer was noted: go on to the next plugin or tell the asker. */
@@ -298,7 +288,7 @@ static void on_task(void *arg)
         ask_member(r);
         return;
     }
-    bool shown = r->credential.token != NULL || r->credential.client_cert_der != NULL;
+    bool shown = r->copy.credential.token != NULL || r->copy.credential.client_cert_der != NULL;
     uint32_t code = shown ? BURROW_CODE_INVALID_TOKEN : BURROW_CODE_MISSING_BEARER;
     deny(r, r->unjudged_code != 0 ? r->unjudged_code : code,
          r->unjudged[0] != '\0' ? r->unjudged : "no auth plugin judges such a credential");
@@ -321,62 +311,6 @@ static void on_deadline(void *arg)
     finish(r);
 }
 
-static bool copy_headers(struct auth_request *r, const struct burrow_credential *c)
-{
-    size_t n = c->header_count < MAX_HEADERS ? c->header_count : MAX_HEADERS;
-    size_t room = 0;
-    for (size_t i = 0; i < n; i++)
-        room += strlen(c->headers[i].name) + strlen(c->headers[i].value) + 2;
-    if (n == 0)
-        return true;
-    r->headers = calloc(n, sizeof *r->headers);
-    r->texts = malloc(room);
-    if (r->headers == NULL || r->texts == NULL)
-        return false;
-    char *p = r->texts;
-    for (size_t i = 0; i < n; i++) {
-        size_t len = strlen(c->headers[i].name) + 1;
-        r->headers[i].name = memcpy(p, c->headers[i].name, len);
-        p += len;
-        len = strlen(c->headers[i].value) + 1;
-        r->headers[i].value = memcpy(p, c->headers[i].value, len);
-        p += len;
-    }
-    r->credential.headers = r->headers;
-    r->credential.header_count = n;
-    return true;
-}
-
-/* The question may go to several plugins over several turns, so that all of it is copied. */
-static bool copy_credential(struct auth_request *r, const struct burrow_credential *c)
-{
-    r->credential.size = sizeof r->credential;
-    r->credential.method = c->method;
-    r->credential.peer = c->peer;
-    if (c->token != NULL) {
-        if (c->token_len > AUTH_MAX_TOKEN)
-            return false;
-        r->token = malloc(c->token_len + 1);
-        if (r->token == NULL)
-            return false;
-        memcpy(r->token, c->token, c->token_len);
-        r->token[c->token_len] = '\0';
-        r->credential.token = r->token;
-        r->credential.token_len = c->token_len;
-    }
-    if (c->client_cert_der != NULL && c->client_cert_len > 0) {
-        if (c->client_cert_len > AUTH_MAX_CERTIFICATE)
-            return false;
-        r->cert = malloc(c->client_cert_len);
-        if (r->cert == NULL)
-            return false;
-        memcpy(r->cert, c->client_cert_der, c->client_cert_len);
-        r->credential.client_cert_der = r->cert;
-        r->credential.client_cert_len = c->client_cert_len;
-    }
-    return copy_headers(r, c);
-}
-
 struct auth_request *auth_ask(struct auth_chain *chain, const struct burrow_credential *credential,
                               auth_done_fn *done, void *arg)
 {
@@ -390,7 +324,7 @@ struct auth_request *auth_ask(struct auth_chain *chain, const struct burrow_cred
     r->arg = arg;
     loop_task_init(&r->task, LOOP_PHASE_OUTPUT, on_task, r);
     r->deadline = loop_timer_create(chain->loop, on_deadline, r);
-    if (r->deadline == NULL || !copy_credential(r, credential)) {
+    if (r->deadline == NULL || credential_keep(&r->copy, credential) != BURROW_OK) {
         request_free(r);
         return NULL;
     }

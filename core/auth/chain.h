@@ -7,6 +7,7 @@
 #ifndef AUTH_CHAIN_H
 #define AUTH_CHAIN_H
 
+#include "auth/credential.h"
 #include "auth/grants.h"
 #include "base/fault.h"
 #include "loop/loop.h"
@@ -16,9 +17,7 @@
 
 #define AUTH_DEADLINE_MS 10000u
 #define AUTH_LEEWAY_MS 30000 /* a session outlives its right by this: clocks differ */
-#define AUTH_MAX_TOKEN 8192u
 #define AUTH_MAX_SUBJECT 128u
-#define AUTH_MAX_CERTIFICATE 16384u
 #define AUTH_CODES 6u /* BURROW_CODE_* are below this */
 
 struct auth_chain;

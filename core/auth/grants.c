@@ -197,7 +197,7 @@ int grants_parse(const char *json, struct grants **ret, struct error *err)
         error_set(err, r, "out of memory");
     } else {
         g->magic = GRANTS_MAGIC;
-        g->refs = 1;
+        atomic_init(&g->refs, 1);
         r = read_object(g, root, err);
     }
     json_decref(root);
@@ -213,7 +213,7 @@ struct grants *grants_ref(struct grants *g)
     if (g == NULL)
         return NULL;
     must_be(g, GRANTS_MAGIC);
-    g->refs++;
+    atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
     return g;
 }
 
@@ -222,7 +222,7 @@ void grants_unref(struct grants *g)
     if (g == NULL)
         return;
     must_be(g, GRANTS_MAGIC);
-    if (--g->refs > 0)
+    if (atomic_fetch_sub(&g->refs, 1) > 1)
         return;
     free(g->services);
     free(g->ports);

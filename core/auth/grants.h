@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #define GRANTS_MAX_TEXT 8192u /* bytes of JSON */
@@ -30,9 +31,10 @@ struct grant_ports {
     uint16_t first, last;
 };
 
-/* Immutable once parsed, shared by reference. */
+/* Immutable once parsed, shared by reference, among threads too. */
 struct grants {
-    uint32_t magic, refs;
+    uint32_t magic;
+    atomic_uint refs;
     bool has[GRANT_COUNT];
     size_t service_count, port_count;
     char (*services)[GRANTS_SERVICE_NAME + 1]; /* a name, or a beginning of names and "*" */

@@ -8,7 +8,6 @@
 
 #include "base/object.h"
 #include "base/socket.h"
-#include "tunnel/relay.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,40 +17,53 @@
 
 /* ---- connections ---- */
 
-/* fd: -1 when whoever has it resets it. */
-static void refuse(struct bridge *b, int fd, const char *reason)
+static void note_refused(struct bridge *b, const char *reason)
 {
     struct server *server = b->record->server;
     server->stats.bridge_refused++;
     b->refused++;
     log_at(server->log, BURROW_LOG_DEBUG, "bridge_refused", burrow_str("client", b->record->id),
            burrow_str("service", b->name), burrow_str("reason", reason));
-    if (fd >= 0)
-        socket_reset(fd);
+}
+
+/* NULL: the connection may become a stream. */
+static const char *why_not(const struct bridge *b)
+{
+    const struct attachment *a = b->record->attachment;
+    if (a == NULL)
+        return "no client is there";
+    if (!b->active)
+        return "the client does not offer the service";
+    if (!right_holds(a))
+        return "the client's token has expired";
+    if (a->leaving)
+        return "the client is stopping";
+    if (!permit_stream(b))
+        return "the client's grants do not allow it";
+    return NULL;
+}
+
+/* A reference to the counts of the bridge's streams on this worker. NULL: out of memory. */
+static struct service_stats *stats_at(const struct bridge *b, const struct worker *worker)
+{
+    struct service_stats **stats = &b->stats[worker->index];
+    if (*stats == NULL)
+        *stats = service_stats_create();
+    return *stats != NULL ? service_stats_ref(*stats) : NULL;
 }
 
 static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
 {
     struct bridge *b = arg;
     must_be(b, BRIDGE_MAGIC);
-    struct server *server = b->record->server;
     struct attachment *a = b->record->attachment;
-    server->stats.bridge_accepted++;
+    b->record->server->stats.bridge_accepted++;
     b->accepted++;
-    if (a == NULL || !b->active) {
-        refuse(b, fd, a == NULL ? "no client is there" : "the client does not offer the service");
-        return;
-    }
-    if (!right_holds(a)) {
-        refuse(b, fd, "the client's token has expired");
-        return;
-    }
-    if (a->leaving) {
-        refuse(b, fd, "the client is stopping");
-        return;
-    }
-    if (!permit_stream(b)) {
-        refuse(b, fd, "the client's grants do not allow it");
+    const char *reason = why_not(b);
+    struct service_stats *stats = reason == NULL ? stats_at(b, a->seat->worker) : NULL;
+    if (stats == NULL) {
+        note_refused(b, reason != NULL ? reason : "out of memory");
+        socket_reset(fd);
         return;
     }
     struct frame_open open = {.service = b->service_id, .source = *peer};
@@ -59,20 +71,27 @@ static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
     socklen_t len = sizeof ss;
     if (getsockname(fd, (struct sockaddr *)(void *)&ss, &len) == 0)
         address_from_sockaddr(&open.destination, (const struct sockaddr *)(const void *)&ss);
-    struct relay *relay = relay_create(server->loop, fd);
-    if (relay == NULL) {
-        refuse(b, -1, "out of memory");
+    a->next_stream++;
+    seat_open(a->seat, fd, &open, stats, grants_max_streams(b->record->grants, UINT32_MAX));
+}
+
+void bridge_refused(struct attachment *a, uint16_t service, const char *reason, size_t streams,
+                    bool full)
+{
+    struct bridge *b = NULL;
+    if (a->record != NULL)
+        TAILQ_FOREACH(b, &a->record->bridges, entry)
+        {
+            if (b->active && b->service_id == service)
+                break;
+        }
+    if (b == NULL) { /* the service has gone meanwhile */
+        a->server->stats.bridge_refused++;
         return;
     }
-    struct stream *stream;
-    int rc = stream_open(a->session, &open, &relay_stream_ops, relay, &stream);
-    if (rc != BURROW_OK) {
-        refuse(b, -1, rc == BURROW_ENOMEM ? "too many streams" : error_name(rc));
-        relay_destroy(relay);
-        return;
-    }
-    stream_count_in(stream, b->stats);
-    relay_attach(relay, stream);
+    if (full)
+        permit_full(a->record, b->name, streams);
+    note_refused(b, reason);
 }
 
 /* ---- bridges ---- */
@@ -96,7 +115,9 @@ static void bridge_destroy(struct bridge *b)
     if (b->acceptor.magic != 0)
         ports_release(b->record->server, b->acceptor.local.port);
     acceptor_close(&b->acceptor);
-    service_stats_unref(b->stats);
+    for (size_t i = 0; i < b->record->server->worker_count; i++)
+        service_stats_unref(b->stats[i]);
+    free(b->stats);
     b->magic = 0;
     free(b);
 }
@@ -138,7 +159,7 @@ static struct bridge *bridge_create(struct client_record *record, const struct c
         drop_an_idle_one(record, offer);
     struct bridge *b = calloc(1, sizeof *b);
     if (b != NULL)
-        b->stats = service_stats_create();
+        b->stats = calloc(record->server->worker_count, sizeof *b->stats);
     if (b == NULL || b->stats == NULL) {
         free(b);
         *ret_code = "limit";
@@ -228,7 +249,7 @@ static struct bridge *provide(struct client_record *record, const struct control
     struct bridge *b = bridge_create(record, offer, wanted, ret_code, err);
     if (b != NULL && old != NULL) {
         b->was_active = old->was_active;
-        struct service_stats *stats = b->stats; /* the service goes on, with its streams */
+        struct service_stats **stats = b->stats; /* the service goes on, with its streams */
         b->stats = old->stats;
         old->stats = stats;
         b->accepted = old->accepted;
@@ -364,22 +385,9 @@ static uint64_t digest(const struct client_record *record)
     return sum;
 }
 
-static bool is_flood(struct attachment *a)
-{
-    uint64_t second = loop_now_ms(a->server->loop) / 1000;
-    if (second != a->services_second)
-        a->services_in_second = 0;
-    a->services_second = second;
-    return ++a->services_in_second > SERVICES_A_SECOND;
-}
-
 void bridges_change(struct attachment *a, const struct control *offer)
 {
     struct client_record *record = a->record;
-    if (is_flood(a)) {
-        session_close(a->session, BURROW_CLOSE_POLICY, "flood", "too many lists of services");
-        return;
-    }
     struct control *ack = calloc(1, sizeof *ack);
     if (ack == NULL)
         return; /* the client keeps what it has */
@@ -388,8 +396,7 @@ void bridges_change(struct attachment *a, const struct control *offer)
     ack->serial = offer->serial;
     bridges_apply(record, &a->meanings, offer, ack);
     bridges_say(record);
-    session_send_control(a->session, ack);
-    free(ack);
+    seat_send(a->seat, ack);
     if (digest(record) != before)
         registrations_publish(record);
 }

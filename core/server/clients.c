@@ -2,8 +2,7 @@
 /*
  * One record per client id, and the session it has at the moment. The same process coming
  * back replaces its own session; another process with a right to the id takes over, and the
- * one before is told so. Either way the old session has ended, with all its streams, before
- * the new one begins.
+ * one before is told so. Either way the old one gets no more users' connections from then on.
  */
 #include "server/internal.h"
 
@@ -122,7 +121,7 @@ void clients_sweep(struct server *server, uint64_t now_ms)
         if (a->record != NULL && now_ms >= age)
             bridges_sweep(a->record, now_ms - age);
         if (a->leaving && now_ms >= a->leave_by_ms)
-            session_close(a->session, BURROW_CLOSE_NORMAL, NULL, "its time to drain is over");
+            seat_close(a->seat, BURROW_CLOSE_NORMAL, NULL, "its time to drain is over");
     }
 }
 
@@ -140,8 +139,10 @@ static void attachment_free(struct attachment *a)
     TAILQ_REMOVE(&a->server->sessions, a, entry);
     if (a->left != NULL)
         a->left->leaving = NULL;
+    if (a->drain_awaits)
+        a->server->drain_awaited--;
     right_end(a);
-    session_destroy(a->session);
+    seat_let_go(a->seat);
     free(a->meanings.hashes);
     a->magic = 0;
     free(a);
@@ -159,7 +160,7 @@ static void detach(struct attachment *a, const char *reason)
     log_at(server->log, BURROW_LOG_INFO, "client_disconnected", burrow_str("client", record->id),
            burrow_str("session", a->session_id), burrow_str("reason", reason));
     if (a->protocol == 1)
-        record->next_stream = session_next_id(a->session);
+        record->next_stream = a->next_stream;
     a->record = NULL;
     record->attachment = NULL;
     record->gone_ms = loop_now_ms(server->loop);
@@ -174,13 +175,13 @@ static void attach(struct attachment *a, struct client_record *record)
     TAILQ_REMOVE(&record->server->gone, record, gone_entry);
     record->attachment = a;
     a->record = record;
+    a->next_stream = record->next_stream > 0 ? record->next_stream : 1;
     record->server->session_count++;
 }
 
 static void apply_limits(const struct attachment *a)
 {
-    session_set_limits(a->session, max_streams(a->record),
-                       grants_bytes_per_second(a->record->grants));
+    seat_set_limits(a->seat, max_streams(a->record), grants_bytes_per_second(a->record->grants));
 }
 
 void clients_apply_limits(struct server *server)
@@ -203,25 +204,10 @@ void attachment_set_grants(struct attachment *a, struct grants *grants)
     permit_say(a->record);
 }
 
-/* Only this side opens streams. */
-static void on_opened(void *arg, struct stream *stream, const struct frame_open *open)
+void attachment_control(struct attachment *a, const struct control *control, size_t streams)
 {
-    struct attachment *a = arg;
-    (void)open;
     must_be(a, ATTACHMENT_MAGIC);
-    stream_reset(stream, RESET_NOT_ALLOWED, "the server takes no streams");
-}
-
-static void on_control(void *arg, const struct control *control)
-{
-    struct attachment *a = arg;
-    must_be(a, ATTACHMENT_MAGIC);
-    char reason[96];
     switch (control->type) {
-    case CONTROL_ERROR:
-        snprintf(reason, sizeof reason, "the client ended it: %s", control->code);
-        session_close(a->session, BURROW_CLOSE_NORMAL, NULL, reason);
-        break;
     case CONTROL_SERVICES:
         if (a->record != NULL && !a->server->draining)
             bridges_change(a, control);
@@ -230,27 +216,36 @@ static void on_control(void *arg, const struct control *control)
         right_renew(a, control);
         break;
     case CONTROL_DRAIN:
-        drain_announced(a, control);
+        drain_announced(a, control, streams);
         break;
     default:
         break;
     }
 }
 
-static void on_emptied(void *arg)
+void attachment_refused(struct attachment *a, uint16_t service, const char *reason, size_t streams,
+                        bool full)
 {
-    struct attachment *a = arg;
     must_be(a, ATTACHMENT_MAGIC);
-    /* One of version 1 cannot be told to move: it is sent away when it has nothing more here. */
-    if (a->server->draining && a->protocol == 1)
-        session_close(a->session, BURROW_CLOSE_GOING_AWAY, NULL, "the server is stopping");
-    drain_look(a->server);
+    bridge_refused(a, service, reason, streams, full);
 }
 
-static void on_ended(void *arg, uint32_t close_code, const char *reason)
+void attachment_emptied(struct attachment *a)
 {
-    struct attachment *a = arg;
-    (void)close_code;
+    must_be(a, ATTACHMENT_MAGIC);
+    struct server *server = a->server;
+    a->emptied = true;
+    if (a->drain_awaits)
+        server->drain_awaited--;
+    a->drain_awaits = false;
+    /* One of version 1 cannot be told to move: it is sent away when it has nothing more here. */
+    if (server->draining && a->protocol == 1)
+        seat_close(a->seat, BURROW_CLOSE_GOING_AWAY, NULL, "the server is stopping");
+    drain_look(server);
+}
+
+void attachment_ended(struct attachment *a, const char *reason)
+{
     must_be(a, ATTACHMENT_MAGIC);
     struct server *server = a->server;
     detach(a, reason);
@@ -258,22 +253,18 @@ static void on_ended(void *arg, uint32_t close_code, const char *reason)
     drain_look(server);
 }
 
-static const struct session_events attachment_events = {
-    .opened = on_opened,
-    .control = on_control,
-    .emptied = on_emptied,
-    .ended = on_ended,
-};
-
 /* ---- registering ---- */
 
 /* The client's own newer session is here: what drains may end in order. Of such there is one
  * at a time. */
 static void leave(struct client_record *record, struct attachment *old)
 {
+    struct attachment *older = record->leaving;
     detach(old, "the client has moved to another connection");
-    if (record->leaving != NULL)
-        attachment_free(record->leaving);
+    if (older != NULL) {
+        older->left = NULL;
+        seat_kill(older->seat);
+    }
     record->leaving = old;
     old->left = record;
 }
@@ -291,15 +282,15 @@ static void replace(struct client_record *record, const char *instance)
     }
     if (strcmp(old->instance, instance) == 0) { /* version 1 has none: all are its own */
         detach(old, "replaced by the client's own reconnect");
-        attachment_free(old);
+        seat_kill(old->seat);
         return;
     }
     log_at(record->server->log, BURROW_LOG_WARN, "client_takeover",
            burrow_str("client", record->id), burrow_str("session", old->session_id),
            burrow_uint("takeovers", record->takeovers));
     detach(old, "superseded");
-    session_close(old->session, BURROW_CLOSE_POLICY, "superseded",
-                  "another client with this id has registered");
+    seat_close(old->seat, BURROW_CLOSE_POLICY, "superseded",
+               "another client with this id has registered");
 }
 
 /* Two processes with one id must not cut each other's streams for ever: after so many takeovers
@@ -344,12 +335,12 @@ static void fill_ack(const struct attachment *a, const struct control *reg, stru
     ack->expires_ms = a->expires_ms;
 }
 
-static struct session *begin_session(struct attachment *a, struct burrow_link *link,
-                                     const struct client_record *record, const struct control *reg)
+static void fill_session(const struct attachment *a, const struct control *reg,
+                         struct session_config *config)
 {
-    struct server *server = a->server;
-    const struct server_options *o = server->options;
-    const struct session_config config = {
+    const struct client_record *record = a->record;
+    const struct server_options *o = a->server->options;
+    *config = (struct session_config){
         .protocol = a->protocol,
         .opens_odd = true,
         .window = SMALL_WINDOW,
@@ -362,129 +353,116 @@ static struct session *begin_session(struct attachment *a, struct burrow_link *l
         .stream_window_max = STREAM_WINDOW,
         .session_window_max = SESSION_WINDOW,
         .open_timeout_ms = a->protocol == 1 ? OPEN_TIMEOUT_V1_MS : OPEN_TIMEOUT_MS,
-        .budget = &server->budget,
-        .stats = &server->sessions_stats,
-        .name = a->client_id,
+        .name = reg->client_id,
         .target = reg->target,
-        .first_id = record->next_stream,
+        .first_id = a->next_stream,
     };
-    link_read_enable(link, true);
-    return session_create(server->loop, server->log, link, &config, &attachment_events, a);
 }
 
-static struct attachment *attachment_create(struct server *server, const struct burrow_link *link,
-                                            const struct control *reg, int64_t expires_ms)
+static struct attachment *attachment_create(struct server *server, const struct claim *claim)
 {
+    const struct control *reg = claim->reg;
     struct attachment *a = calloc(1, sizeof *a);
-    if (a == NULL)
+    struct seat *seat = seat_create(claim->worker, a);
+    if (a == NULL || seat == NULL) {
+        free(a);
+        free(seat);
         return NULL;
+    }
     a->magic = ATTACHMENT_MAGIC;
     a->server = server;
-    a->peer = *link_peer(link);
+    a->seat = seat;
+    a->peer = claim->peer;
     a->protocol = control_protocol(reg) < 2 ? 1 : 2;
     snprintf(a->client_id, sizeof a->client_id, "%s", reg->client_id);
     snprintf(a->instance, sizeof a->instance, "%s", reg->instance);
     snprintf(a->session_id, sizeof a->session_id, "sess-%llu",
              (unsigned long long)++server->next_session);
-    if (right_begin(a, expires_ms) != BURROW_OK) {
-        free(a);
+    TAILQ_INSERT_TAIL(&server->sessions, a, entry);
+    if (right_begin(a, claim->right.expires_ms) != BURROW_OK) {
+        attachment_free(a);
         return NULL;
     }
-    TAILQ_INSERT_TAIL(&server->sessions, a, entry);
     return a;
 }
 
-static void say_connected(const struct attachment *a, const struct burrow_link *link,
-                          const char *auth, bool resumed)
+static void say_connected(const struct attachment *a, const struct claim *claim, bool resumed)
 {
     const struct log *log = a->server->log;
     char text[ADDRESS_TEXT];
     log_at(log, BURROW_LOG_INFO, "client_connected", burrow_str("client", a->client_id),
            burrow_str("session", a->session_id),
-           burrow_str("peer", address_format(link_peer(link), text)),
-           burrow_str("transport", link_transport_name(link)), burrow_uint("protocol", a->protocol),
-           burrow_uint("resumed", resumed), burrow_str("auth", auth),
+           burrow_str("peer", address_format(&claim->peer, text)),
+           burrow_str("transport", claim->transport), burrow_uint("protocol", a->protocol),
+           burrow_uint("resumed", resumed), burrow_str("auth", claim->right.auth),
            burrow_int("expires_ms", a->expires_ms));
     bridges_say(a->record);
 }
 
-static int no_memory(const char **ret_code, const char **ret_message)
+static void refuse(struct claim *claim, const char *code, const char *message)
 {
-    *ret_code = "internal";
-    *ret_message = "the server is out of memory";
-    return BURROW_ENOMEM;
+    claim->code = code;
+    claim->message = message;
 }
 
-int clients_register(struct server *server, struct burrow_link *link, const struct control *reg,
-                     const struct right *right, const char **ret_code, const char **ret_message)
+void clients_register(struct claim *claim)
 {
+    struct server *server = claim->worker->server;
+    const struct control *reg = claim->reg;
     struct client_record *record = clients_find(server, reg->client_id);
     if (server->draining || server->stopping) {
-        *ret_code = "draining";
-        *ret_message = "the server is stopping";
-        return BURROW_EAGAIN;
+        refuse(claim, "draining", "the server is stopping");
+        return;
     }
     if ((record == NULL || record->attachment == NULL) &&
         server->session_count >= (size_t)server->options->max_clients) {
-        *ret_code = "limit";
-        *ret_message = "the server has as many clients as it may";
-        return BURROW_EDENIED;
+        refuse(claim, "limit", "the server has as many clients as it may");
+        return;
     }
     if (record != NULL && !may_take_over(record, reg->instance)) {
-        *ret_code = "superseded";
-        *ret_message = "the client id has changed hands too often";
-        return BURROW_EDENIED;
+        refuse(claim, "superseded", "the client id has changed hands too often");
+        return;
     }
     struct control *ack = calloc(1, sizeof *ack);
-    struct attachment *a = attachment_create(server, link, reg, right->expires_ms);
+    struct attachment *a = attachment_create(server, claim);
     record = clients_get(server, reg->client_id);
     if (ack == NULL || a == NULL || record == NULL) {
         free(ack);
         if (a != NULL)
             attachment_free(a);
-        return no_memory(ret_code, ret_message);
+        refuse(claim, "internal", "the server is out of memory");
+        return;
     }
     replace(record, reg->instance);
     bool resumed = a->protocol == 1 ? reg->previous_session_id[0] != '\0'
                                     : strcmp(record->last_instance, reg->instance) == 0;
     snprintf(record->last_instance, sizeof record->last_instance, "%s", reg->instance);
     record->withdrawing = false;
-    record_set_grants(record, right->grants);
+    record_set_grants(record, claim->right.grants);
 
     fill_ack(a, reg, ack);
     bridges_apply(record, &a->meanings, reg, ack);
-    int rc = link_send_control(link, FRAME_V1, ack);
-    free(ack);
-    a->session = rc == BURROW_OK ? begin_session(a, link, record, reg) : NULL;
-    if (a->session == NULL) {
-        record_set_grants(record, NULL);
-        bridges_deactivate(record);
-        attachment_free(a);
-        return no_memory(ret_code, ret_message);
-    }
     attach(a, record);
-    say_connected(a, link, right->auth, resumed);
+    fill_session(a, reg, &claim->session);
+    claim->ack = ack;
+    claim->seat = a->seat;
+    say_connected(a, claim, resumed);
     permit_say(record);
     registrations_publish(record);
-    return BURROW_OK;
 }
 
 /* ---- the end ---- */
 
 void clients_close_sessions(struct server *server)
 {
-    struct attachment *a;
+    const struct attachment *a;
     TAILQ_FOREACH(a, &server->sessions, entry)
-    session_close(a->session, BURROW_CLOSE_GOING_AWAY, "draining", "the server is stopping");
+    seat_close(a->seat, BURROW_CLOSE_GOING_AWAY, "draining", "the server is stopping");
 }
 
 void clients_destroy(struct server *server)
 {
-    struct attachment *a;
-    while ((a = TAILQ_FIRST(&server->sessions)) != NULL) {
-        detach(a, "stopping");
-        attachment_free(a);
-    }
+    must(TAILQ_EMPTY(&server->sessions));
     struct client_record *record;
     while ((record = TAILQ_FIRST(&server->gone)) != NULL)
         record_free(record);

@@ -7,63 +7,42 @@
  */
 #include "server/internal.h"
 
-#include "base/object.h"
-
-#include <stdlib.h>
-
-static bool has_streams(const struct server *server)
-{
-    return server->sessions_stats.streams_active > 0;
-}
-
-static void announce(struct attachment *a, const struct control *drain)
-{
-    session_drain(a->session);
-    (void)session_send_control(a->session, drain); /* if it fails, the session is over */
-}
-
 bool drain_begin(struct server *server, uint32_t deadline_ms)
 {
-    struct control *drain = calloc(1, sizeof *drain);
-    if (drain == NULL || !has_streams(server)) {
-        free(drain);
+    if (workers_streams(server) == 0)
         return false;
-    }
     server->draining = true;
-    drain->type = CONTROL_DRAIN;
-    drain->deadline_ms = deadline_ms;
+    workers_update(server);
     struct attachment *a;
     TAILQ_FOREACH(a, &server->sessions, entry)
     {
         if (a->record != NULL)
             bridges_stop_listening(a->record);
-        announce(a, drain);
+        a->drain_awaits = !a->emptied;
+        server->drain_awaited += a->drain_awaits;
+        seat_drain(a->seat, deadline_ms);
     }
     struct client_record *record;
     TAILQ_FOREACH(record, &server->gone, gone_entry)
     {
         bridges_stop_listening(record);
     }
-    free(drain);
+    drain_look(server);
     return true;
 }
 
 void drain_look(struct server *server)
 {
-    if (server->draining && !server->stopping && !has_streams(server))
+    if (server->draining && !server->stopping && server->drain_awaited == 0)
         loop_timer_set(server->stop_timer, 0);
 }
 
-void drain_announced(struct attachment *a, const struct control *drain)
+void drain_announced(struct attachment *a, const struct control *drain, size_t streams)
 {
     struct server *server = a->server;
-    if (a->leaving)
-        return;
     a->leaving = true;
     a->leave_by_ms = loop_now_ms(server->loop) + drain->deadline_ms;
-    session_drain(a->session);
     log_at(server->log, BURROW_LOG_INFO, "client_draining", burrow_str("client", a->client_id),
-           burrow_str("session", a->session_id),
-           burrow_uint("streams", session_stream_count(a->session)),
+           burrow_str("session", a->session_id), burrow_uint("streams", streams),
            burrow_uint("deadline_ms", drain->deadline_ms));
 }

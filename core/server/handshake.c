@@ -4,7 +4,7 @@
  * nothing but its credential and one register frame of at most 16 KiB is read, within
  * deadlines, and only so many connections may be this far at once.
  *
- *   NEW → (AUTH → ADMITTED) → REGISTER → (VERIFY) → session
+ *   NEW → (AUTH → ADMITTED) → REGISTER → (VERIFY) → CLAIM → session
  *
  * A connection without a credential in its transport goes from NEW straight to REGISTER, and
  * the token in the frame is judged in VERIFY; so is one whose TLS client certificate no auth
@@ -24,25 +24,22 @@
 
 #define HANDSHAKE_MAGIC 0x48534b30u
 
-enum state { NEW, AUTH, ADMITTED, REGISTER, VERIFY };
+enum state { NEW, AUTH, ADMITTED, REGISTER, VERIFY, CLAIM };
 
 struct handshake {
     uint32_t magic;
     enum state state;
-    struct server *server;
-    struct pending *pending;
+    struct worker *worker;
     TAILQ_ENTRY(handshake) entry;
     struct burrow_link *link;
     struct loop_timer *timer;
     uint64_t begun_ms;
-    struct auth_request *request;
+    struct question *question;
     uint64_t request_id;
     bool authenticated; /* the transport's credential was judged: expires_ms, subject hold */
     bool has_subject;
     char subject[AUTH_MAX_SUBJECT + 1];
-    char auth[64]; /* the plugin that allowed it */
-    int64_t expires_ms;
-    struct grants *grants;
+    struct right right;
     /* A TLS client certificate that nobody has judged: it is shown again with the token. */
     bool token_follows;
     uint8_t *cert;
@@ -51,23 +48,28 @@ struct handshake {
     const char *refusal, *refusal_text; /* of such a transport: sent as a frame once open */
     struct frame_parser parser;
     uint8_t *gather;
-    struct control *reg;
+    struct control *reg; /* the claim's, when there is one */
+    struct claim *claim;
 };
 
 /* Frees the handshake; the link is somebody else's by now, or closing, or gone. */
 static void handshake_free(struct handshake *h)
 {
-    TAILQ_REMOVE(&h->pending->list, h, entry);
-    h->pending->count--;
-    auth_cancel(h->request);
+    struct pending *pending = &h->worker->pending;
+    TAILQ_REMOVE(&pending->list, h, entry);
+    atomic_fetch_sub(&pending->count, 1);
+    if (!TAILQ_EMPTY(&pending->list))
+        atomic_store(&pending->oldest_ms, TAILQ_FIRST(&pending->list)->begun_ms);
+    question_cancel(h->question);
+    claim_abandon(h->claim);
     loop_timer_destroy(h->timer);
-    if (h->reg != NULL) {
+    if (h->reg != NULL && h->claim == NULL) {
         control_finish(h->reg);
         free(h->reg);
     }
     free(h->gather);
     free(h->cert);
-    grants_unref(h->grants);
+    grants_unref(h->right.grants);
     h->magic = 0;
     free(h);
 }
@@ -104,14 +106,14 @@ static void refuse(struct handshake *h, uint32_t close_code, const char *code, c
 {
     char peer[ADDRESS_TEXT];
     uint32_t dropped;
-    if (log_sample(&h->server->refusal_sample, loop_now_ms(h->server->loop), &dropped))
-        log_at(h->server->log, BURROW_LOG_WARN, "register_refused",
+    if (log_sample(&h->worker->refusal_sample, loop_now_ms(h->worker->loop), &dropped))
+        log_at(h->worker->log, BURROW_LOG_WARN, "register_refused",
                burrow_str("peer", address_format(link_peer(h->link), peer)),
                burrow_str("transport", link_transport_name(h->link)),
                burrow_str("client", h->reg != NULL ? h->reg->client_id : ""),
                burrow_str("code", code), burrow_str("reason", detail),
                burrow_uint("left_out", dropped));
-    h->server->stats.register_failed++;
+    h->worker->stats.register_failed++;
     send_error(h, code, message);
     end_refused(h, close_code, message);
 }
@@ -121,16 +123,16 @@ static void refuse_protocol(struct handshake *h, const char *reason)
     refuse(h, BURROW_CLOSE_PROTOCOL, "protocol", reason, reason);
 }
 
-void refusal_note(struct server *server, const struct burrow_addr *addr, uint64_t request_id,
+void refusal_note(struct worker *worker, const struct burrow_addr *addr, uint64_t request_id,
                   const struct auth_verdict *v)
 {
     bool denied = v->result == BURROW_AUTH_DENY;
     char peer[ADDRESS_TEXT], id[24];
     snprintf(id, sizeof id, "%llu", (unsigned long long)request_id);
-    server->stats.refused[denied && v->code < AUTH_CODES ? v->code : 0]++;
+    worker->stats.refused[denied && v->code < AUTH_CODES ? v->code : 0]++;
     uint32_t dropped;
-    if (log_sample(&server->refusal_sample, loop_now_ms(server->loop), &dropped))
-        log_at(server->log, BURROW_LOG_WARN, "auth_refused",
+    if (log_sample(&worker->refusal_sample, loop_now_ms(worker->loop), &dropped))
+        log_at(worker->log, BURROW_LOG_WARN, "auth_refused",
                burrow_str("peer", address_format(addr, peer)),
                burrow_str("code", denied ? auth_code_name(v->code) : "unavailable"),
                burrow_str("reason", v->reason), burrow_str("plugin", v->plugin),
@@ -139,29 +141,53 @@ void refusal_note(struct server *server, const struct burrow_addr *addr, uint64_
 
 static void note_refusal(struct handshake *h, const struct auth_verdict *v)
 {
-    refusal_note(h->server, link_peer(h->link), h->request_id, v);
+    refusal_note(h->worker, link_peer(h->link), h->request_id, v);
 }
 
 /* ---- from register to a session ---- */
 
+/* The main loop has answered; the claim goes when this returns. */
+static void on_claimed(void *arg, struct claim *claim)
+{
+    struct handshake *h = arg;
+    must_be(h, HANDSHAKE_MAGIC);
+    if (claim->seat == NULL) {
+        refuse(h, BURROW_CLOSE_POLICY, claim->code, claim->message, claim->message);
+        return;
+    }
+    int rc = link_send_control(h->link, FRAME_V1, claim->ack);
+    if (rc != BURROW_OK)
+        seat_fail(claim->seat, "the register could not be answered");
+    else
+        rc = seat_begin(claim->seat, h->link, &claim->session);
+    if (rc != BURROW_OK) {
+        const char *message = "the server is out of memory";
+        refuse(h, BURROW_CLOSE_POLICY, "internal", message, message);
+        return;
+    }
+    h->worker->stats.registered++;
+    h->link = NULL;
+    handshake_free(h);
+}
+
 static void admit(struct handshake *h)
 {
-    struct server *server = h->server;
     if (h->has_subject && strcmp(h->subject, h->reg->client_id) != 0) {
         refuse(h, BURROW_CLOSE_POLICY, "identity_mismatch",
                is_version_1(h) ? CONTROL_V1_MISMATCH : "the token's subject is not the client id",
                h->subject);
         return;
     }
-    const struct right right = {.auth = h->auth, .expires_ms = h->expires_ms, .grants = h->grants};
-    const char *code, *message;
-    if (clients_register(server, h->link, h->reg, &right, &code, &message) != BURROW_OK) {
-        refuse(h, BURROW_CLOSE_POLICY, code, message, message);
+    h->state = CLAIM;
+    loop_timer_stop(h->timer); /* the main loop answers in any case */
+    link_read_enable(h->link, false);
+    h->claim = claim_make(h->worker, h->reg, &h->right, h->link);
+    if (h->claim == NULL) {
+        const char *message = "the server is out of memory";
+        refuse(h, BURROW_CLOSE_POLICY, "internal", message, message);
         return;
     }
-    server->stats.registered++;
-    h->link = NULL;
-    handshake_free(h);
+    claim_send(h->claim, on_claimed, h);
 }
 
 static void keep_allowance(struct handshake *h, const struct auth_verdict *v)
@@ -170,16 +196,16 @@ static void keep_allowance(struct handshake *h, const struct auth_verdict *v)
     h->has_subject = v->subject != NULL;
     if (v->subject != NULL)
         snprintf(h->subject, sizeof h->subject, "%s", v->subject);
-    snprintf(h->auth, sizeof h->auth, "%s", v->plugin);
-    h->expires_ms = v->expires_ms;
-    h->grants = grants_ref(v->grants);
+    snprintf(h->right.auth, sizeof h->right.auth, "%s", v->plugin);
+    h->right.expires_ms = v->expires_ms;
+    h->right.grants = grants_ref(v->grants);
 }
 
 static void on_token_verdict(void *arg, const struct auth_verdict *v)
 {
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
-    h->request = NULL;
+    h->question = NULL;
     if (v->result == BURROW_AUTH_ALLOW) {
         keep_allowance(h, v);
         admit(h);
@@ -194,6 +220,11 @@ static void on_token_verdict(void *arg, const struct auth_verdict *v)
                 "unauthorized");
 }
 
+static uint64_t next_request(struct handshake *h)
+{
+    return atomic_fetch_add(&h->worker->server->next_request, 1) + 1;
+}
+
 static void verify_token(struct handshake *h)
 {
     const struct burrow_credential credential = {
@@ -206,11 +237,11 @@ static void verify_token(struct handshake *h)
         .peer = *link_peer(h->link),
     };
     h->state = VERIFY;
-    h->request_id = ++h->server->next_request;
+    h->request_id = next_request(h);
     link_read_enable(h->link, false); /* nothing more of it counts until it is admitted */
     loop_timer_stop(h->timer);        /* the chain has a deadline of its own */
-    h->request = auth_ask(h->server->chain, &credential, on_token_verdict, h);
-    if (h->request == NULL)
+    h->question = question_ask(h->worker, &credential, on_token_verdict, h);
+    if (h->question == NULL)
         refuse(h, BURROW_CLOSE_POLICY, auth_code_name(BURROW_CODE_INVALID_TOKEN),
                auth_code_text(BURROW_CODE_INVALID_TOKEN), "the token is too long, or no memory");
 }
@@ -256,7 +287,7 @@ static int on_frame(void *arg, const struct frame_header *head, const uint8_t *p
     if (control_decode(h->reg, payload, head->length, &err) != BURROW_OK) {
         free(h->reg);
         h->reg = NULL;
-        log_at(h->server->log, BURROW_LOG_DEBUG, "register_malformed",
+        log_at(h->worker->log, BURROW_LOG_DEBUG, "register_malformed",
                burrow_str("reason", err.text));
         return BURROW_EPROTO;
     }
@@ -311,7 +342,7 @@ static void on_header_verdict(void *arg, const struct auth_verdict *v)
 {
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
-    h->request = NULL;
+    h->question = NULL;
     struct burrow_verdict verdict = {.size = sizeof verdict, .result = v->result, .code = v->code};
     h->state = ADMITTED;
     if (v->result == BURROW_AUTH_ALLOW) {
@@ -346,14 +377,14 @@ static void on_authenticate(void *arg, const struct burrow_credential *credentia
 {
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
-    h->request_id = ++h->server->next_request;
+    h->request_id = next_request(h);
     h->by_certificate = credential->method == BURROW_CREDENTIAL_CERTIFICATE;
     h->token_follows =
-        credential->token == NULL && (h->by_certificate || h->server->options->token_in_register);
-    if (h->server->draining && !h->by_certificate) {
+        credential->token == NULL && (h->by_certificate || h->worker->token_in_register);
+    if (h->worker->draining && !h->by_certificate) {
         /* 503: whoever is behind the same name may take the client. */
         const struct burrow_verdict full = {.size = sizeof full, .result = BURROW_AUTH_UNAVAILABLE};
-        h->server->stats.register_failed++;
+        h->worker->stats.register_failed++;
         link_admit(h->link, &full);
         return;
     }
@@ -367,8 +398,8 @@ static void on_authenticate(void *arg, const struct burrow_credential *credentia
     h->state = AUTH;
     if (h->token_follows)
         keep_certificate(h, credential);
-    h->request = auth_ask(h->server->chain, credential, on_header_verdict, h);
-    if (h->request == NULL) {
+    h->question = question_ask(h->worker, credential, on_header_verdict, h);
+    if (h->question == NULL) {
         const struct auth_verdict no = {.result = BURROW_AUTH_DENY,
                                         .code = BURROW_CODE_INVALID_TOKEN,
                                         .reason = "the token is too long, or no memory",
@@ -405,7 +436,7 @@ static void on_closed(void *arg, const struct burrow_close_info *info)
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
     char peer[ADDRESS_TEXT];
-    log_at(h->server->log, BURROW_LOG_DEBUG, "handshake_closed",
+    log_at(h->worker->log, BURROW_LOG_DEBUG, "handshake_closed",
            burrow_str("peer", address_format(link_peer(h->link), peer)),
            burrow_str("reason", info->reason));
     h->link = NULL;
@@ -417,7 +448,7 @@ static void on_http_request(void *arg, void *token, const struct burrow_http *re
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
     struct http_answer answer = {0};
-    routes_answer(h->server, request, &answer);
+    routes_answer(h->worker->server, request, &answer);
     loop_timer_set(h->timer, HANDSHAKE_MS);
     answer_send(h->link, token, &answer);
 }
@@ -426,7 +457,7 @@ static void on_timer(void *arg)
 {
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
-    h->server->stats.dropped_pending++;
+    h->worker->stats.dropped_pending++;
     if (h->state == REGISTER)
         refuse(h, BURROW_CLOSE_POLICY, "protocol", "no register frame came in time",
                "no register frame came in time");
@@ -444,34 +475,36 @@ static const struct link_events handshake_events = {
 
 /* ---- begin and end ---- */
 
-static bool oldest_is_young(const struct server *server)
+static bool oldest_is_young(const struct worker *worker)
 {
-    const struct handshake *oldest = TAILQ_FIRST(&server->pending.list);
-    return oldest != NULL && loop_now_ms(server->loop) - oldest->begun_ms < PENDING_YOUNG_MS;
+    const struct pending *p = &worker->pending;
+    return atomic_load(&p->count) > 0 &&
+           loop_clock_us(worker->loop) / 1000 < atomic_load(&p->oldest_ms) + PENDING_YOUNG_MS;
 }
 
-bool handshakes_full(const struct server *server)
+bool handshakes_full(const struct worker *worker)
 {
-    return server->pending.count >= MAX_PENDING && oldest_is_young(server);
+    return atomic_load(&worker->pending.count) >= MAX_PENDING && oldest_is_young(worker);
 }
 
 /* One that is young is most likely on its way: to end it for another that will fare no better
  * means that nobody gets in. */
-static void make_room(struct server *server, struct pending *pending)
+static void make_room(struct worker *worker)
 {
+    const struct pending *pending = &worker->pending;
     if (pending->count < MAX_PENDING ||
-        (pending->count < MAX_PENDING + PENDING_OVER && oldest_is_young(server)))
+        (pending->count < MAX_PENDING + PENDING_OVER && oldest_is_young(worker)))
         return;
     struct handshake *oldest = TAILQ_FIRST(&pending->list);
-    server->stats.dropped_pending++;
+    worker->stats.dropped_pending++;
     handshake_end(oldest, BURROW_CLOSE_ABORT, "too many handshakes");
 }
 
-void handshake_begin(struct listener *listener, int fd, const struct burrow_addr *peer)
+void handshake_begin(struct worker *worker, const struct link_transport *transport, int fd,
+                     const struct burrow_addr *peer)
 {
-    struct server *server = listener->server;
-    struct pending *pending = &server->pending;
-    make_room(server, pending);
+    struct pending *pending = &worker->pending;
+    make_room(worker);
 
     struct handshake *h = calloc(1, sizeof *h);
     struct burrow_accept accepted = {
@@ -486,27 +519,28 @@ void handshake_begin(struct listener *listener, int fd, const struct burrow_addr
     if (getsockname(fd, (struct sockaddr *)(void *)&local, &len) == 0)
         address_from_sockaddr(&accepted.local, (const struct sockaddr *)(const void *)&local);
     if (h != NULL)
-        h->timer = loop_timer_create(server->loop, on_timer, h);
+        h->timer = loop_timer_create(worker->loop, on_timer, h);
     if (h == NULL || h->timer == NULL) {
         socket_reset(fd);
         free(h);
         return;
     }
     h->magic = HANDSHAKE_MAGIC;
-    h->server = server;
-    h->pending = pending;
-    h->begun_ms = loop_now_ms(server->loop);
+    h->worker = worker;
+    h->begun_ms = loop_now_ms(worker->loop);
+    if (TAILQ_EMPTY(&pending->list))
+        atomic_store(&pending->oldest_ms, h->begun_ms);
     TAILQ_INSERT_TAIL(&pending->list, h, entry);
-    pending->count++;
+    atomic_fetch_add(&pending->count, 1);
     loop_timer_set(h->timer, HANDSHAKE_MS);
-    h->link = link_accept(listener->transport, &accepted, &handshake_events, h);
+    h->link = link_accept(transport, &accepted, &handshake_events, h);
     if (h->link == NULL)
         handshake_free(h);
 }
 
-void handshake_drop_all(struct server *server, const char *why)
+void handshake_drop_all(struct worker *worker, const char *why)
 {
     struct handshake *h;
-    while ((h = TAILQ_FIRST(&server->pending.list)) != NULL)
+    while ((h = TAILQ_FIRST(&worker->pending.list)) != NULL)
         handshake_end(h, BURROW_CLOSE_GOING_AWAY, why);
 }

@@ -13,25 +13,27 @@ static void on_accepted(void *arg, int fd, const struct burrow_addr *peer)
     struct listener *listener = arg;
     must_be(listener->server, SERVER_MAGIC);
     listener->server->stats.accepted++;
-    handshake_begin(listener, fd, peer);
-    if (handshakes_full(listener->server))
+    workers_hand(listener, fd, peer);
+    if (workers_full(listener->server))
         acceptor_pause(&listener->acceptor);
 }
 
 static const struct link_transport *transport_named(const struct server *server, const char *name)
 {
-    for (size_t i = 0; i < server->transport_count; i++)
-        if (strcmp(server->transports[i].name, name) == 0)
-            return &server->transports[i];
+    const struct worker *main = &server->workers[0];
+    for (size_t i = 0; i < main->transport_count; i++)
+        if (strcmp(main->transports[i].name, name) == 0)
+            return &main->transports[i];
     return NULL;
 }
 
 static const struct link_transport *transport_http(const struct server *server)
 {
+    const struct worker *main = &server->workers[0];
     const struct link_transport *t = transport_named(server, "transport-ws");
-    for (size_t i = 0; t == NULL && i < server->transport_count; i++)
-        if (server->transports[i].ops->flags & BURROW_TRANSPORT_HTTP)
-            t = &server->transports[i];
+    for (size_t i = 0; t == NULL && i < main->transport_count; i++)
+        if (main->transports[i].ops->flags & BURROW_TRANSPORT_HTTP)
+            t = &main->transports[i];
     return t;
 }
 

@@ -11,13 +11,14 @@ static void write_sessions(FILE *f, const struct server *s)
     metric_gauge(f, "burrow_sessions_active", s->session_count, "Clients that are connected.");
     metric_gauge(f, "burrow_clients_known", s->record_count,
                  "Client ids with a bridge, connected or gone for less than stale-service-age.");
-    metrics_streams(f, &s->sessions_stats, s->budget.used, pool_in_use(loop_pool(s->loop)));
-    metric_latency(f, "burrow_stream_open_seconds", &s->sessions_stats.open_latency,
+    const struct worker *w = &s->workers[0];
+    metrics_streams(f, &w->sessions_stats, w->budget.used, pool_in_use(loop_pool(s->loop)));
+    metric_latency(f, "burrow_stream_open_seconds", &w->sessions_stats.open_latency,
                    "From a connection to a bridge until its target is connected.");
     uint64_t queued = 0;
-    const struct attachment *a;
-    TAILQ_FOREACH(a, &s->sessions, entry)
-    queued += session_queued(a->session);
+    const struct seat *seat;
+    TAILQ_FOREACH(seat, &w->seats, entry)
+    queued += session_queued(seat->session);
     metric_gauge(f, "burrow_send_queue_bytes", queued,
                  "Bytes for clients that wait for the network.");
 }
@@ -25,24 +26,25 @@ static void write_sessions(FILE *f, const struct server *s)
 static void write_handshakes(FILE *f, const struct server *s)
 {
     const struct server_stats *t = &s->stats;
+    const struct worker_stats *w = &s->workers[0].stats;
     const struct status_stats admin = status_port_stats(s->admin);
     metric_head(f, "burrow_connections_accepted_total", "counter",
                 "Accepted connections, by listener.");
     fprintf(f, "burrow_connections_accepted_total{role=\"main\"} %" PRIu64 "\n", t->accepted);
     fprintf(f, "burrow_connections_accepted_total{role=\"admin\"} %" PRIu64 "\n", admin.accepted);
-    metric_gauge(f, "burrow_handshakes_pending", s->pending.count + admin.open,
+    metric_gauge(f, "burrow_handshakes_pending", s->workers[0].pending.count + admin.open,
                  "Connections without a session, HTTP requests included.");
-    metric_counter(f, "burrow_handshakes_dropped_total", t->dropped_pending + admin.dropped,
+    metric_counter(f, "burrow_handshakes_dropped_total", w->dropped_pending + admin.dropped,
                    "Handshakes that were too slow or too many.");
-    metric_counter(f, "burrow_registers_total", t->registered, "Sessions that began.");
-    metric_counter(f, "burrow_registers_refused_total", t->register_failed,
+    metric_counter(f, "burrow_registers_total", w->registered, "Sessions that began.");
+    metric_counter(f, "burrow_registers_refused_total", w->register_failed,
                    "Register frames that were refused after or without a token.");
     metric_head(f, "burrow_auth_refusals_total", "counter",
                 "Credentials that were refused, by code.");
     for (uint32_t code = 1; code < AUTH_CODES; code++)
         fprintf(f, "burrow_auth_refusals_total{code=\"%s\"} %" PRIu64 "\n", auth_code_name(code),
-                t->refused[code]);
-    fprintf(f, "burrow_auth_refusals_total{code=\"unavailable\"} %" PRIu64 "\n", t->refused[0]);
+                w->refused[code]);
+    fprintf(f, "burrow_auth_refusals_total{code=\"unavailable\"} %" PRIu64 "\n", w->refused[0]);
 }
 
 static void write_life(FILE *f, const struct server *s)
@@ -62,7 +64,8 @@ static void write_bridges(FILE *f, const struct server *s)
     const struct server_stats *t = &s->stats;
     metric_counter(f, "burrow_bridge_connections_total", t->bridge_accepted,
                    "Connections to bridges.");
-    metric_counter(f, "burrow_bridge_connections_refused_total", t->bridge_refused,
+    metric_counter(f, "burrow_bridge_connections_refused_total",
+                   t->bridge_refused + s->workers[0].stats.bridge_refused,
                    "Connections to bridges that were reset, since no client or no room was there.");
     metric_head(
         f, "burrow_grant_refusals_total", "counter",
@@ -71,7 +74,7 @@ static void write_bridges(FILE *f, const struct server *s)
         fprintf(f, "burrow_grant_refusals_total{grant=\"%s\"} %" PRIu64 "\n",
                 grant_name((enum grant)grant), t->grant_refused[grant]);
     fprintf(f, "burrow_grant_refusals_total{grant=\"%s\"} %" PRIu64 "\n",
-            grant_name(GRANT_BYTES_PER_SECOND), s->sessions_stats.rate_waits);
+            grant_name(GRANT_BYTES_PER_SECOND), s->workers[0].sessions_stats.rate_waits);
     metric_counter(f, "burrow_accept_pauses_total", s->guard.pauses,
                    "Pauses of accepting for lack of descriptors or memory.");
     metric_counter(f, "burrow_accept_shed_total", s->guard.shed,
@@ -90,20 +93,26 @@ static uint64_t value_connections(const struct bridge *b, uint32_t refused)
     return refused ? b->refused : b->accepted;
 }
 
+static const struct service_stats *stats_of(const struct bridge *b)
+{
+    static const struct service_stats none;
+    return b->stats[0] != NULL ? b->stats[0] : &none;
+}
+
 static uint64_t value_active(const struct bridge *b, uint32_t index)
 {
     (void)index;
-    return b->stats->streams_active;
+    return stats_of(b)->streams_active;
 }
 
 static uint64_t value_end(const struct bridge *b, uint32_t code)
 {
-    return b->stats->stream_ends[code];
+    return stats_of(b)->stream_ends[code];
 }
 
 static uint64_t value_bytes(const struct bridge *b, uint32_t out)
 {
-    return out ? b->stats->bytes_out : b->stats->bytes_in;
+    return out ? stats_of(b)->bytes_out : stats_of(b)->bytes_in;
 }
 
 static void write_labels(FILE *f, const void *arg)
@@ -144,7 +153,7 @@ static void write_service_latency(FILE *f, const struct server *s)
     {
         const struct bridge *b;
         TAILQ_FOREACH(b, &record->bridges, entry)
-        metric_latency_samples(f, name, &b->stats->open_latency, write_labels, b);
+        metric_latency_samples(f, name, &stats_of(b)->open_latency, write_labels, b);
     }
 }
 

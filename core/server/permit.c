@@ -41,16 +41,13 @@ bool permit_port(const struct client_record *record, const char *service, uint16
 bool permit_stream(const struct bridge *b)
 {
     const struct client_record *record = b->record;
-    const struct attachment *a = record->attachment;
-    if (record->grants == NULL)
-        return true;
-    if (!permit_service(record, b->name) || !permit_port(record, b->name, b->acceptor.local.port))
-        return false;
-    size_t streams = session_stream_count(a->session);
-    if (streams < grants_max_streams(record->grants, UINT32_MAX))
-        return true;
-    note(record, GRANT_MAX_STREAMS, b->name, streams);
-    return false;
+    return record->grants == NULL || (permit_service(record, b->name) &&
+                                      permit_port(record, b->name, b->acceptor.local.port));
+}
+
+void permit_full(const struct client_record *record, const char *service, size_t streams)
+{
+    note(record, GRANT_MAX_STREAMS, service, streams);
 }
 
 void permit_say(const struct client_record *record)

@@ -39,8 +39,8 @@ static void on_expiry(void *arg)
         arm_expiry(a);
         return;
     }
-    session_close(a->session, BURROW_CLOSE_POLICY, auth_code_name(BURROW_CODE_TOKEN_EXPIRED),
-                  auth_code_text(BURROW_CODE_TOKEN_EXPIRED));
+    seat_close(a->seat, BURROW_CLOSE_POLICY, auth_code_name(BURROW_CODE_TOKEN_EXPIRED),
+               auth_code_text(BURROW_CODE_TOKEN_EXPIRED));
 }
 
 int right_begin(struct attachment *a, int64_t expires_ms)
@@ -67,15 +67,16 @@ void right_end(struct attachment *a)
 static void answer(struct attachment *a, const char *code)
 {
     struct control *ack = calloc(1, sizeof *ack);
-    if (ack == NULL)
-        return; /* the client asks again, or comes back */
+    if (ack == NULL) {
+        seat_close(a->seat, BURROW_CLOSE_INTERNAL, "internal", "out of memory");
+        return;
+    }
     ack->type = CONTROL_TOKEN_ACK;
     ack->serial = a->renewal_serial;
     if (code[0] == '\0')
         ack->expires_ms = a->expires_ms;
     snprintf(ack->code, sizeof ack->code, "%s", code);
-    (void)session_send_control(a->session, ack);
-    free(ack);
+    seat_send(a->seat, ack);
 }
 
 static void renewed(struct attachment *a, const struct auth_verdict *v)
@@ -83,8 +84,8 @@ static void renewed(struct attachment *a, const struct auth_verdict *v)
     struct server *server = a->server;
     if (v->subject != NULL && strcmp(v->subject, a->client_id) != 0) {
         server->stats.renewals_refused++;
-        session_close(a->session, BURROW_CLOSE_POLICY, "identity_mismatch",
-                      "the token's subject is not the client id");
+        seat_close(a->seat, BURROW_CLOSE_POLICY, "identity_mismatch",
+                   "the token's subject is not the client id");
         return;
     }
     server->stats.renewals_taken++;
@@ -106,7 +107,7 @@ static void on_verdict(void *arg, const struct auth_verdict *v)
         return;
     }
     a->server->stats.renewals_refused++;
-    refusal_note(a->server, &a->peer, a->renewal_request, v);
+    refusal_note(&a->server->workers[0], &a->peer, a->renewal_request, v);
     answer(a, v->result == BURROW_AUTH_DENY ? auth_code_name(v->code) : "internal");
 }
 
@@ -119,11 +120,7 @@ void right_renew(struct attachment *a, const struct control *control)
         .token_len = strlen(control->token),
         .peer = a->peer,
     };
-    if (a->renewal != NULL) {
-        session_close(a->session, BURROW_CLOSE_PROTOCOL, "protocol",
-                      "a second token before the answer to the first");
-        return;
-    }
+    must(a->renewal == NULL); /* the seat lets one through at a time */
     a->renewal_serial = control->serial;
     a->renewal_request = ++a->server->next_request;
     a->renewal = auth_ask(a->server->chain, &credential, on_verdict, a);

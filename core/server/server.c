@@ -26,31 +26,6 @@ static size_t count_kind(const struct server *server, uint32_t kind)
     return n;
 }
 
-static int bind_transports(struct server *server, struct error *err)
-{
-    size_t n = count_kind(server, BURROW_KIND_TRANSPORT);
-    if (n == 0)
-        return error_set(err, BURROW_EINVAL,
-                         "no transport plugin is in use: name one, such as --plugin transport-ws");
-    server->transports = calloc(n, sizeof *server->transports);
-    if (server->transports == NULL)
-        return error_set(err, BURROW_ENOMEM, "out of memory");
-    for (size_t i = 0; i < server->config.instance_count; i++) {
-        struct instance *instance = server->config.instances[i];
-        if (instance_kind(instance) != BURROW_KIND_TRANSPORT)
-            continue;
-        struct link_transport *t = &server->transports[server->transport_count++];
-        t->ops = instance_ops(instance);
-        t->self = instance_self(instance);
-        t->loop = server->loop;
-        t->log = server->log;
-        t->name = instance_name(instance);
-        t->faults = instance_faults(instance);
-        t->ops->bind(t->self, &link_transport_host);
-    }
-    return BURROW_OK;
-}
-
 static int make_chain(struct server *server, struct error *err)
 {
     size_t n = count_kind(server, BURROW_KIND_AUTH), at = 0;
@@ -77,6 +52,7 @@ static int make_chain(struct server *server, struct error *err)
 /* ---- life ---- */
 
 static void on_stop_timer(void *arg);
+static void on_stopped(void *arg);
 
 int server_create(const struct server_config *config, struct server **ret, struct error *err)
 {
@@ -91,11 +67,10 @@ int server_create(const struct server_config *config, struct server **ret, struc
     server->options = config->options;
     server->loop = config->loop;
     server->log = config->log;
-    server->budget.limit = (uint64_t)config->options->buffer_limit;
     port_range_parse(server->options->bridge_port_range, &server->bridge_range, NULL);
-    TAILQ_INIT(&server->pending.list);
     TAILQ_INIT(&server->gone);
     TAILQ_INIT(&server->sessions);
+    server->stopped = (struct loop_call){.fn = on_stopped, .arg = server};
     server->sweep_timer = loop_timer_create(server->loop, on_sweep, server);
     server->stop_timer = loop_timer_create(server->loop, on_stop_timer, server);
     if (server->sweep_timer == NULL || server->stop_timer == NULL ||
@@ -104,7 +79,7 @@ int server_create(const struct server_config *config, struct server **ret, struc
     if (rc == BURROW_OK)
         rc = make_chain(server, err);
     if (rc == BURROW_OK)
-        rc = bind_transports(server, err);
+        rc = server_workers_create(server, err);
     if (rc == BURROW_OK && registrars_create(server) != BURROW_OK)
         rc = error_set(err, BURROW_ENOMEM, "out of memory");
     if (rc != BURROW_OK) {
@@ -136,7 +111,7 @@ int server_reload(struct server *server, const struct server_options *options, s
         return rc;
     server->options = server->config.options = options;
     server->bridge_range = range;
-    server->budget.limit = (uint64_t)options->buffer_limit;
+    workers_update(server);
     if (server->started)
         loop_timer_set(server->sweep_timer, (uint64_t)options->sweep_interval);
     clients_apply_limits(server);
@@ -148,7 +123,7 @@ static void end_sessions(struct server *server)
     server->stopping = true;
     loop_timer_stop(server->sweep_timer);
     listeners_close(server);
-    handshake_drop_all(server, "the server is stopping");
+    workers_drop_handshakes(server);
     registrars_stop(server);
     clients_close_sessions(server);
     /* The links take their leave below the transports, which are waited for when they stop;
@@ -162,10 +137,21 @@ static void on_stop_timer(void *arg)
     must_be(server, SERVER_MAGIC);
     if (!server->stopping) { /* no stream is left, or its time is over */
         log_at(server->log, BURROW_LOG_INFO, "drained",
-               burrow_uint("streams", server->sessions_stats.streams_active));
+               burrow_uint("streams", workers_streams(server)));
         end_sessions(server);
         return;
     }
+    if (server->ended)
+        return;
+    server->ended = true;
+    workers_end_sessions(server);
+    loop_post_call(server->loop, &server->stopped);
+}
+
+static void on_stopped(void *arg)
+{
+    struct server *server = arg;
+    must_be(server, SERVER_MAGIC);
     clients_destroy(server);
     server->config.stopped(server->config.arg);
 }
@@ -192,14 +178,15 @@ void server_destroy(struct server *server)
         return;
     must_be(server, SERVER_MAGIC);
     listeners_close(server);
-    handshake_drop_all(server, "the server is stopping");
+    workers_drop_handshakes(server);
+    workers_end_sessions(server);
     clients_destroy(server);
     registrars_destroy(server);
     auth_chain_destroy(server->chain);
     accept_guard_finish(&server->guard);
     loop_timer_destroy(server->sweep_timer);
     loop_timer_destroy(server->stop_timer);
-    free(server->transports);
+    server_workers_destroy(server);
     server->magic = 0;
     free(server);
 }
@@ -211,5 +198,5 @@ void server_status(const struct server *server, char *buf, size_t size)
              server->stopping   ? "stopping: "
              : server->draining ? "draining: "
                                 : "",
-             server->session_count, (unsigned long long)server->sessions_stats.streams_active);
+             server->session_count, (unsigned long long)workers_streams(server));
 }

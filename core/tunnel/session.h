@@ -21,6 +21,7 @@
 #include "tunnel/link.h"
 #include "wire/frame.h"
 
+#include <stdatomic.h>
 #include <sys/uio.h>
 
 struct control; /* wire/control.h */
@@ -100,15 +101,16 @@ struct session_stats {
     struct latency round_trip;   /* as PINGs measure it */
 };
 
-/* What the streams of one service come to. Belongs to all who count in it and to whoever shows
- * it; the last reference frees it. */
+/* What the streams of one service come to, on one loop. Belongs to all who count in it and to
+ * whoever shows it, perhaps on another thread; the last reference frees it. */
 struct service_stats {
-    uint32_t refs;
+    atomic_uint refs;
     uint64_t streams_active, bytes_in, bytes_out;
     uint64_t stream_ends[11];    /* as above */
     struct latency open_latency; /* likewise */
 };
 struct service_stats *service_stats_create(void); /* one reference; NULL: out of memory */
+struct service_stats *service_stats_ref(struct service_stats *stats);
 void service_stats_unref(struct service_stats *stats);
 
 /* Takes over the link (link_set_owner). NULL: out of memory. */

@@ -65,13 +65,19 @@ struct service_stats *service_stats_create(void)
     struct service_stats *stats = calloc(1, sizeof *stats);
 
     if (stats)
-        stats->refs = 1;
+        atomic_init(&stats->refs, 1);
+    return stats;
+}
+
+struct service_stats *service_stats_ref(struct service_stats *stats)
+{
+    atomic_fetch_add_explicit(&stats->refs, 1, memory_order_relaxed);
     return stats;
 }
 
 void service_stats_unref(struct service_stats *stats)
 {
-    if (stats && --stats->refs == 0)
+    if (stats && atomic_fetch_sub(&stats->refs, 1) == 1)
         free(stats);
 }
 
@@ -79,8 +85,7 @@ void stream_count_in(struct stream *st, struct service_stats *stats)
 {
     must_be(st, STREAM_MAGIC);
     must(!st->service);
-    st->service = stats;
-    stats->refs++;
+    st->service = service_stats_ref(stats);
     stats->streams_active++;
 }
 

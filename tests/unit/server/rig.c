@@ -168,8 +168,8 @@ void rig_start(struct rig *rig)
     struct error err = {0};
     assert_int_equal(server_create(&config, &rig->server, &err), 0);
     assert_int_equal(server_start(rig->server, &err), 0);
-    rig->listener =
-        (struct listener){.server = rig->server, .transport = &rig->server->transports[0]};
+    rig->listener = (struct listener){.server = rig->server,
+                                      .transport = &rig->server->workers[0].transports[0]};
 }
 
 void rig_settle(struct rig *rig)
@@ -195,7 +195,8 @@ int rig_teardown(void **state)
 static struct recorder_conn *accept_at(struct rig *rig, struct listener *listener)
 {
     const struct burrow_addr peer = {.family = 4, .port = 1, .bytes = {127, 0, 0, 1}};
-    handshake_begin(listener, open("/dev/null", O_RDONLY | O_CLOEXEC), &peer);
+    handshake_begin(&listener->server->workers[0], listener->transport,
+                    open("/dev/null", O_RDONLY | O_CLOEXEC), &peer);
     return rig->recorder.conns;
 }
 

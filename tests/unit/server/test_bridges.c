@@ -22,7 +22,7 @@ static void a_connection_becomes_a_stream_with_its_addresses(void **state)
     struct recorder_conn *conn = rig_client(rig, "pg", 'a');
     size_t at = conn->out_len;
     int user = rig_dial_bridge(rig, "pg");
-    assert_int_equal(rig->server->sessions_stats.streams_active, 1);
+    assert_int_equal(rig->server->workers[0].sessions_stats.streams_active, 1);
     struct frame_header h = {0};
     struct frame_open open = {0};
     for (; at < conn->out_len && h.kind != FRAME_OPEN; at += FRAME_HEADER + h.length) {

@@ -150,7 +150,7 @@ static void a_client_may_not_open_streams(void **state)
     const struct frame_open open = {.service = 1, .limit = 16384};
     recorder_data(conn, bytes, frame_open_encode(bytes, 2, &open));
     rig_settle(rig);
-    assert_int_equal(rig->server->sessions_stats.streams_active, 0);
+    assert_int_equal(rig->server->workers[0].sessions_stats.streams_active, 0);
     assert_false(conn->closing);
 }
 

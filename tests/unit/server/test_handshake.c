@@ -40,7 +40,7 @@ static void an_allowed_client_is_answered_and_has_a_session(void **state)
     control_finish(ack);
     free(ack);
     assert_int_equal(rig->server->session_count, 1);
-    assert_int_equal(rig->server->pending.count, 0);
+    assert_int_equal(rig->server->workers[0].pending.count, 0);
 }
 
 static void a_denied_credential_is_refused_by_the_transport(void **state)
@@ -55,9 +55,9 @@ static void a_denied_credential_is_refused_by_the_transport(void **state)
     fake_loop_settle(rig->loop);
     assert_int_equal(conn->admitted, BURROW_AUTH_DENY);
     assert_int_equal(conn->admit_code, BURROW_CODE_TOKEN_EXPIRED);
-    assert_int_equal(rig->server->stats.refused[BURROW_CODE_TOKEN_EXPIRED], 1);
+    assert_int_equal(rig->server->workers[0].stats.refused[BURROW_CODE_TOKEN_EXPIRED], 1);
     recorder_closed(conn, BURROW_CLOSE_POLICY, 0, 0, "refused");
-    assert_int_equal(rig->server->pending.count, 0);
+    assert_int_equal(rig->server->workers[0].pending.count, 0);
 }
 
 static void a_connection_that_goes_cancels_its_question(void **state)
@@ -157,9 +157,9 @@ static void a_denied_certificate_is_told_in_a_frame_and_no_register_helps(void *
     recorder_open(conn);
     rig_settle(rig);
     rig_expect_error(conn, FRAME_V1, "token_expired");
-    assert_int_equal(rig->server->stats.refused[BURROW_CODE_TOKEN_EXPIRED], 1);
+    assert_int_equal(rig->server->workers[0].stats.refused[BURROW_CODE_TOKEN_EXPIRED], 1);
     assert_int_equal(rig->server->session_count, 0);
-    assert_int_equal(rig->server->pending.count, 0);
+    assert_int_equal(rig->server->workers[0].pending.count, 0);
 }
 
 static void over_http_an_unjudged_certificate_without_a_token_is_refused(void **state)
@@ -371,7 +371,7 @@ static void a_register_must_come_within_five_seconds(void **state)
     assert_false(conn->closing);
     fake_loop_advance(rig->loop, 1);
     assert_true(conn->closing);
-    assert_int_equal(rig->server->pending.count, 0);
+    assert_int_equal(rig->server->workers[0].pending.count, 0);
 }
 
 static void a_silent_connection_is_dropped_after_ten_seconds(void **state)
@@ -397,7 +397,7 @@ static void at_the_limit_the_oldest_handshake_goes(void **state)
     rig_accept(rig);
     assert_true(oldest->closing);
     assert_false(second->closing);
-    assert_int_equal(rig->server->pending.count, MAX_PENDING);
+    assert_int_equal(rig->server->workers[0].pending.count, MAX_PENDING);
 }
 
 static void a_young_handshake_does_not_go_but_for_a_flood(void **state)
@@ -407,7 +407,7 @@ static void a_young_handshake_does_not_go_but_for_a_flood(void **state)
     struct recorder_conn *oldest = rig_accept(rig);
     for (unsigned i = 1; i < MAX_PENDING; i++)
         rig_accept(rig);
-    assert_true(handshakes_full(rig->server));
+    assert_true(workers_full(rig->server));
     fake_loop_advance(rig->loop, PENDING_YOUNG_MS - 1);
     for (unsigned i = 0; i < PENDING_OVER; i++)
         rig_accept(rig);
@@ -439,7 +439,7 @@ static void a_refused_accept_leaves_nothing(void **state)
     rig_start(rig);
     rig->recorder.refuse = true;
     assert_null(rig_accept(rig));
-    assert_int_equal(rig->server->pending.count, 0);
+    assert_int_equal(rig->server->workers[0].pending.count, 0);
 }
 
 static void stop_drops_handshakes_and_ends_sessions(void **state)

@@ -76,7 +76,7 @@ static void a_service_is_added_and_the_others_stay_as_they_are(void **state)
     assert_string_not_equal(ack->services[1].bridge, "");
     assert_string_not_equal(ack->services[1].bridge, bridge);
     assert_true(is_active(rig, "") && is_active(rig, "web"));
-    assert_int_equal(rig->server->sessions_stats.streams_active, 1);
+    assert_int_equal(rig->server->workers[0].sessions_stats.streams_active, 1);
     assert_false(rig_was_reset(user));
     assert_false(conn->closing);
     close(user);
@@ -92,7 +92,7 @@ static void a_withdrawn_service_resets_what_comes_and_lets_run_what_is_there(voi
     add(list, 2, "web");
     free(change(rig, conn, list));
     assert_false(is_active(rig, ""));
-    assert_int_equal(rig->server->sessions_stats.streams_active, 1);
+    assert_int_equal(rig->server->workers[0].sessions_stats.streams_active, 1);
     assert_false(rig_was_reset(running));
     int late = rig_dial_bridge(rig, "pg"); /* the first bridge is still that of "" */
     assert_true(rig_was_reset(late));
