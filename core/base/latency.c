@@ -17,3 +17,11 @@ void latency_add(struct latency *latency, uint64_t us)
     count_add(&latency->count, 1);
     count_add(&latency->sum_us, us);
 }
+
+void latency_sum(struct latency *sum, const struct latency *one)
+{
+    for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
+        sum->buckets[i] += count_read(&one->buckets[i]);
+    sum->count += count_read(&one->count);
+    sum->sum_us += count_read(&one->sum_us);
+}

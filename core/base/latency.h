@@ -14,5 +14,7 @@ struct latency {
 
 extern const uint32_t latency_bounds_us[LATENCY_BUCKETS]; /* rising */
 void latency_add(struct latency *latency, uint64_t us);
+/* Adds what another has counted, perhaps on its own thread meanwhile. */
+void latency_sum(struct latency *sum, const struct latency *one);
 
 #endif

@@ -50,6 +50,8 @@ struct handshake {
     uint8_t *gather;
     struct control *reg; /* the claim's, when there is one */
     struct claim *claim;
+    void *http_token; /* of a request that waits for its answer */
+    struct enquiry *enquiry;
 };
 
 /* Frees the handshake; the link is somebody else's by now, or closing, or gone. */
@@ -62,6 +64,7 @@ static void handshake_free(struct handshake *h)
         atomic_store(&pending->oldest_ms, TAILQ_FIRST(&pending->list)->begun_ms);
     question_cancel(h->question);
     claim_abandon(h->claim);
+    routes_cancel(h->enquiry);
     loop_timer_destroy(h->timer);
     if (h->reg != NULL && h->claim == NULL) {
         control_finish(h->reg);
@@ -443,14 +446,37 @@ static void on_closed(void *arg, const struct burrow_close_info *info)
     handshake_free(h);
 }
 
+static void on_http_answer(void *arg, struct http_answer *answer)
+{
+    struct handshake *h = arg;
+    must_be(h, HANDSHAKE_MAGIC);
+    h->enquiry = NULL;
+    loop_timer_set(h->timer, HANDSHAKE_MS);
+    answer_send(h->link, h->http_token, answer);
+}
+
 static void on_http_request(void *arg, void *token, const struct burrow_http *request)
 {
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
+    if (h->enquiry != NULL) {
+        handshake_end(h, BURROW_CLOSE_PROTOCOL, "a second request before the answer");
+        return;
+    }
     struct http_answer answer = {0};
-    routes_answer(h->worker->server, request, &answer);
-    loop_timer_set(h->timer, HANDSHAKE_MS);
-    answer_send(h->link, token, &answer);
+    h->http_token = token;
+    h->enquiry = routes_ask(h->worker, request, &answer, on_http_answer, h);
+    if (h->enquiry == NULL)
+        on_http_answer(h, &answer);
+}
+
+static void on_http_cancel(void *arg, void *token)
+{
+    struct handshake *h = arg;
+    (void)token;
+    must_be(h, HANDSHAKE_MAGIC);
+    routes_cancel(h->enquiry);
+    h->enquiry = NULL;
 }
 
 static void on_timer(void *arg)
@@ -471,6 +497,7 @@ static const struct link_events handshake_events = {
     .data = on_data,
     .closed = on_closed,
     .http_request = on_http_request,
+    .http_cancel = on_http_cancel,
 };
 
 /* ---- begin and end ---- */

@@ -101,10 +101,13 @@ static void *answer_admin(void *arg, const struct burrow_http *request, struct h
                           answer_fn *fn, void *fn_arg)
 {
     struct server *server = arg;
-    (void)fn, (void)fn_arg;
     must_be(server, SERVER_MAGIC);
-    routes_answer(server, request, ret);
-    return NULL;
+    return routes_ask(&server->workers[0], request, ret, fn, fn_arg);
+}
+
+static void cancel_admin(void *asked)
+{
+    routes_cancel(asked);
 }
 
 static int open_admin(struct server *server, const struct link_transport *http, struct error *err)
@@ -118,6 +121,7 @@ static int open_admin(struct server *server, const struct link_transport *http, 
                                          .transport = http,
                                          .guard = &server->guard,
                                          .answer = answer_admin,
+                                         .cancel = cancel_admin,
                                          .arg = server};
     return status_port_open(&config, server->options->admin_addr, &server->admin, err);
 }

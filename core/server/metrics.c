@@ -2,37 +2,77 @@
 /* What the server counts, in Prometheus' text format. */
 #include "server/routes.h"
 
+#include "base/count.h"
 #include "status/metrics.h"
 
 #include <inttypes.h>
 
-static void write_sessions(FILE *f, const struct server *s)
+/* ---- what workers count ---- */
+
+/* Structs of nothing but counters are added up as such. */
+static void add_all(void *sum, const void *one, size_t size)
+{
+    uint64_t *to = sum;
+    const uint64_t *from = one;
+    for (size_t i = 0; i < size / sizeof *to; i++)
+        to[i] += from[i];
+}
+
+_Static_assert(sizeof(struct worker_counts) == sizeof(struct session_stats) +
+                                                   sizeof(struct worker_stats) +
+                                                   4 * sizeof(uint64_t),
+               "counters only");
+_Static_assert(sizeof(struct session_stats) == (7 + 11 + 2 * (2 + LATENCY_BUCKETS)) * 8 &&
+                   sizeof(struct worker_stats) == (AUTH_CODES + 4) * 8,
+               "counters only");
+
+void worker_counts_add(struct worker_counts *sum, const struct worker_counts *one)
+{
+    add_all(sum, one, sizeof *sum);
+}
+
+void worker_counts_take(const struct worker *w, struct worker_counts *ret)
+{
+    *ret = (struct worker_counts){.sessions = w->sessions_stats,
+                                  .handshakes = w->stats,
+                                  .credit = w->budget.used,
+                                  .buffers = pool_in_use(loop_pool(w->loop)),
+                                  .pending = w->pending.count};
+    const struct seat *seat;
+    TAILQ_FOREACH(seat, &w->seats, entry)
+    if (seat->session != NULL)
+        ret->queued += session_queued(seat->session);
+}
+
+/* ---- all of it ---- */
+
+struct source {
+    const struct server *server;
+    const struct worker_counts *sum;
+};
+
+static void write_sessions(FILE *f, const struct server *s, const struct worker_counts *w)
 {
     metric_gauge(f, "burrow_sessions_active", s->session_count, "Clients that are connected.");
     metric_gauge(f, "burrow_clients_known", s->record_count,
                  "Client ids with a bridge, connected or gone for less than stale-service-age.");
-    const struct worker *w = &s->workers[0];
-    metrics_streams(f, &w->sessions_stats, w->budget.used, pool_in_use(loop_pool(s->loop)));
-    metric_latency(f, "burrow_stream_open_seconds", &w->sessions_stats.open_latency,
+    metrics_streams(f, &w->sessions, w->credit, w->buffers);
+    metric_latency(f, "burrow_stream_open_seconds", &w->sessions.open_latency,
                    "From a connection to a bridge until its target is connected.");
-    uint64_t queued = 0;
-    const struct seat *seat;
-    TAILQ_FOREACH(seat, &w->seats, entry)
-    queued += session_queued(seat->session);
-    metric_gauge(f, "burrow_send_queue_bytes", queued,
+    metric_gauge(f, "burrow_send_queue_bytes", w->queued,
                  "Bytes for clients that wait for the network.");
 }
 
-static void write_handshakes(FILE *f, const struct server *s)
+static void write_handshakes(FILE *f, const struct server *s, const struct worker_counts *sum)
 {
     const struct server_stats *t = &s->stats;
-    const struct worker_stats *w = &s->workers[0].stats;
+    const struct worker_stats *w = &sum->handshakes;
     const struct status_stats admin = status_port_stats(s->admin);
     metric_head(f, "burrow_connections_accepted_total", "counter",
                 "Accepted connections, by listener.");
     fprintf(f, "burrow_connections_accepted_total{role=\"main\"} %" PRIu64 "\n", t->accepted);
     fprintf(f, "burrow_connections_accepted_total{role=\"admin\"} %" PRIu64 "\n", admin.accepted);
-    metric_gauge(f, "burrow_handshakes_pending", s->workers[0].pending.count + admin.open,
+    metric_gauge(f, "burrow_handshakes_pending", sum->pending + admin.open,
                  "Connections without a session, HTTP requests included.");
     metric_counter(f, "burrow_handshakes_dropped_total", w->dropped_pending + admin.dropped,
                    "Handshakes that were too slow or too many.");
@@ -59,13 +99,13 @@ static void write_life(FILE *f, const struct server *s)
                    "Client ids that another process claimed; refused: too often.");
 }
 
-static void write_bridges(FILE *f, const struct server *s)
+static void write_bridges(FILE *f, const struct server *s, const struct worker_counts *w)
 {
     const struct server_stats *t = &s->stats;
     metric_counter(f, "burrow_bridge_connections_total", t->bridge_accepted,
                    "Connections to bridges.");
     metric_counter(f, "burrow_bridge_connections_refused_total",
-                   t->bridge_refused + s->workers[0].stats.bridge_refused,
+                   t->bridge_refused + w->handshakes.bridge_refused,
                    "Connections to bridges that were reset, since no client or no room was there.");
     metric_head(
         f, "burrow_grant_refusals_total", "counter",
@@ -74,7 +114,7 @@ static void write_bridges(FILE *f, const struct server *s)
         fprintf(f, "burrow_grant_refusals_total{grant=\"%s\"} %" PRIu64 "\n",
                 grant_name((enum grant)grant), t->grant_refused[grant]);
     fprintf(f, "burrow_grant_refusals_total{grant=\"%s\"} %" PRIu64 "\n",
-            grant_name(GRANT_BYTES_PER_SECOND), s->workers[0].sessions_stats.rate_waits);
+            grant_name(GRANT_BYTES_PER_SECOND), w->sessions.rate_waits);
     metric_counter(f, "burrow_accept_pauses_total", s->guard.pauses,
                    "Pauses of accepting for lack of descriptors or memory.");
     metric_counter(f, "burrow_accept_shed_total", s->guard.shed,
@@ -93,26 +133,43 @@ static uint64_t value_connections(const struct bridge *b, uint32_t refused)
     return refused ? b->refused : b->accepted;
 }
 
-static const struct service_stats *stats_of(const struct bridge *b)
+/* The sum of what the workers that its streams were on have counted. */
+static void add_stats(const struct bridge *b, struct service_stats *sum)
 {
-    static const struct service_stats none;
-    return b->stats[0] != NULL ? b->stats[0] : &none;
+    const size_t workers = b->record->server->worker_count;
+    for (size_t i = 0; i < workers; i++) {
+        const struct service_stats *one = b->stats[i];
+        if (one == NULL)
+            continue;
+        sum->streams_active += count_read(&one->streams_active);
+        sum->bytes_in += count_read(&one->bytes_in);
+        sum->bytes_out += count_read(&one->bytes_out);
+        for (size_t k = 0; k < sizeof sum->stream_ends / sizeof *sum->stream_ends; k++)
+            sum->stream_ends[k] += count_read(&one->stream_ends[k]);
+        latency_sum(&sum->open_latency, &one->open_latency);
+    }
 }
 
 static uint64_t value_active(const struct bridge *b, uint32_t index)
 {
+    struct service_stats sum = {.streams_active = 0};
     (void)index;
-    return stats_of(b)->streams_active;
+    add_stats(b, &sum);
+    return sum.streams_active;
 }
 
 static uint64_t value_end(const struct bridge *b, uint32_t code)
 {
-    return stats_of(b)->stream_ends[code];
+    struct service_stats sum = {.streams_active = 0};
+    add_stats(b, &sum);
+    return sum.stream_ends[code];
 }
 
 static uint64_t value_bytes(const struct bridge *b, uint32_t out)
 {
-    return out ? stats_of(b)->bytes_out : stats_of(b)->bytes_in;
+    struct service_stats sum = {.streams_active = 0};
+    add_stats(b, &sum);
+    return out ? sum.bytes_out : sum.bytes_in;
 }
 
 static void write_labels(FILE *f, const void *arg)
@@ -153,7 +210,11 @@ static void write_service_latency(FILE *f, const struct server *s)
     {
         const struct bridge *b;
         TAILQ_FOREACH(b, &record->bridges, entry)
-        metric_latency_samples(f, name, &stats_of(b)->open_latency, write_labels, b);
+        {
+            struct service_stats sum = {.streams_active = 0};
+            add_stats(b, &sum);
+            metric_latency_samples(f, name, &sum.open_latency, write_labels, b);
+        }
     }
 }
 
@@ -182,17 +243,22 @@ static void write_services(FILE *f, const struct server *s)
 
 static void write_all(FILE *f, const void *arg)
 {
-    const struct server *s = arg;
-    write_sessions(f, s);
-    write_handshakes(f, s);
+    const struct source *source = arg;
+    const struct server *s = source->server;
+    write_sessions(f, s, source->sum);
+    write_handshakes(f, s, source->sum);
     write_life(f, s);
-    write_bridges(f, s);
+    write_bridges(f, s, source->sum);
     if (s->options->metrics_per_service)
         write_services(f, s);
     metrics_plugins(f, s->config.workers, s->config.worker_count);
 }
 
-char *server_metrics(const struct server *server, size_t *ret_len)
+void routes_metrics(const struct server *server, const struct worker_counts *sum,
+                    struct http_answer *ret)
 {
-    return metrics_text(write_all, server, ret_len);
+    const struct source source = {server, sum};
+    size_t len = 0;
+    char *text = metrics_text(write_all, &source, &len);
+    answer_metrics(ret, text, len);
 }

@@ -167,7 +167,7 @@ static const char *not_ready(const struct server *server)
                                                   : "not ready\n";
 }
 
-void routes_answer(struct server *server, const struct burrow_http *request,
+bool routes_answer(struct server *server, const struct burrow_http *request,
                    struct http_answer *ret)
 {
     const char *path = request->path;
@@ -176,14 +176,17 @@ void routes_answer(struct server *server, const struct burrow_http *request,
     if (strcmp(path, "/healthz") == 0) {
         answer_text(ret, 200, "ok");
     } else if (full && answer_health(ret, path, not_ready(server))) {
-        return;
+        return true;
     } else if (full && strcmp(path, "/metrics") == 0) {
-        size_t len = 0;
-        char *text = server_metrics(server, &len);
-        answer_metrics(ret, text, len);
+        struct worker_counts counts;
+        if (server->worker_count > 1)
+            return false;
+        worker_counts_take(&server->workers[0], &counts);
+        routes_metrics(server, &counts, ret);
     } else if (full && strncmp(path, "/api/", 5) == 0) {
         answer_api(server, request, ret);
     } else {
         answer_text(ret, 404, "not found\n");
     }
+    return true;
 }

@@ -51,18 +51,17 @@ void metric_latency_samples(FILE *f, const char *name, const struct latency *lat
     uint64_t sum = 0;
     char le[16];
     for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
-        sum += count_read(&latency->buckets[i]);
+        sum += latency->buckets[i];
         snprintf(le, sizeof le, "%g", latency_bounds_us[i] / 1e6);
         begin_sample(f, name, "bucket", le, labels, arg);
         fprintf(f, "%" PRIu64 "\n", sum);
     }
     begin_sample(f, name, "bucket", "+Inf", labels, arg);
-    uint64_t count = count_read(&latency->count);
-    fprintf(f, "%" PRIu64 "\n", count);
+    fprintf(f, "%" PRIu64 "\n", latency->count);
     begin_sample(f, name, "sum", NULL, labels, arg);
-    fprintf(f, "%.6f\n", (double)count_read(&latency->sum_us) / 1e6);
+    fprintf(f, "%.6f\n", (double)latency->sum_us / 1e6);
     begin_sample(f, name, "count", NULL, labels, arg);
-    fprintf(f, "%" PRIu64 "\n", count);
+    fprintf(f, "%" PRIu64 "\n", latency->count);
 }
 
 void metric_results(FILE *f, const char *name, uint64_t taken, uint64_t refused, const char *help)

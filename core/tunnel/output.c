@@ -165,7 +165,7 @@ static void pull(struct session *s, struct chain *out, size_t quantum)
         rate_sent(s, (size_t)n);
         s->config.stats->bytes_out += (uint64_t)n;
         if (st->service)
-            st->service->bytes_out += (uint64_t)n;
+            count_add(&st->service->bytes_out, (uint64_t)n);
         put_headers(st, chain, out);
     }
     if (n > 0 && more) {

@@ -60,7 +60,7 @@ int receive_data(struct stream *st, const uint8_t *p, size_t n)
     st->received += n;
     s->config.stats->bytes_in += n;
     if (st->service)
-        st->service->bytes_in += n;
+        count_add(&st->service->bytes_in, n);
     receive_touch(st);
     return 0;
 }

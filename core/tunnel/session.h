@@ -16,6 +16,7 @@
 #ifndef TUNNEL_SESSION_H
 #define TUNNEL_SESSION_H
 
+#include "base/count.h"
 #include "base/latency.h"
 #include "base/log.h"
 #include "tunnel/link.h"
@@ -102,7 +103,7 @@ struct session_stats {
 };
 
 /* What the streams of one service come to, on one loop. Belongs to all who count in it and to
- * whoever shows it, perhaps on another thread; the last reference frees it. */
+ * whoever shows it, perhaps on another thread (base/count.h); the last reference frees it. */
 struct service_stats {
     atomic_uint refs;
     uint64_t streams_active, bytes_in, bytes_out;

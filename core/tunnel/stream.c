@@ -86,7 +86,7 @@ void stream_count_in(struct stream *st, struct service_stats *stats)
     must_be(st, STREAM_MAGIC);
     must(!st->service);
     st->service = service_stats_ref(stats);
-    stats->streams_active++;
+    count_add(&stats->streams_active, 1);
 }
 
 static void count_end(struct stream *st, uint32_t code)
@@ -99,8 +99,8 @@ static void count_end(struct stream *st, uint32_t code)
     stats->stream_ends[at]++;
     if (!st->service)
         return;
-    st->service->streams_active--;
-    st->service->stream_ends[at]++;
+    count_add(&st->service->streams_active, (uint64_t)-1);
+    count_add(&st->service->stream_ends[at], 1);
     service_stats_unref(st->service);
     st->service = NULL;
 }

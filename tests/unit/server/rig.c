@@ -132,6 +132,7 @@ int rig_setup(void **state)
     rig.instances[0] = &rig.recorder.instance;
     rig.instances[1] = &rig.auth;
     rig.instances[2] = &rig.registry_instance;
+    rig.worker_count = 1;
     rig.options = (struct server_options){
         .server_addr = "127.0.0.1:0",
         .bridge_host = "127.0.0.1",
@@ -155,10 +156,11 @@ static void on_stopped(void *arg)
 
 void rig_start(struct rig *rig)
 {
-    rig->worker = (struct instance_group){rig->loop, &rig->log, rig->instances, 3};
+    rig->workers[0] = (struct instance_group){rig->loop, &rig->log, rig->instances, 3};
+    rig->workers[1] = (struct instance_group){rig->loop, &rig->log, rig->instances, 1};
     const struct server_config config = {.options = &rig->options,
-                                         .workers = &rig->worker,
-                                         .worker_count = 1,
+                                         .workers = rig->workers,
+                                         .worker_count = rig->worker_count,
                                          .loop = rig->loop,
                                          .log = &rig->log,
                                          .instances = rig->instances,

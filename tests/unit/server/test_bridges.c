@@ -187,10 +187,12 @@ static void ever_new_names_do_not_pile_up_listeners(void **state)
 
 static char *metrics(struct rig *rig)
 {
-    size_t n = 0;
-    char *text = server_metrics(rig->server, &n);
-    assert_non_null(text);
-    return text;
+    const struct burrow_http request = {
+        .size = sizeof request, .role = BURROW_ROLE_MAIN, .path = "/metrics"};
+    struct http_answer answer = {0};
+    assert_true(routes_answer(rig->server, &request, &answer));
+    assert_non_null(answer.body);
+    return answer.body;
 }
 
 static void a_services_metrics_have_its_names_escaped(void **state)

@@ -16,6 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct burrow_http metrics = {.size = sizeof metrics,
+                                           .role = BURROW_ROLE_MAIN,
+                                           .method = "GET",
+                                           .path = "/metrics",
+                                           .query = ""};
+
 struct asked {
     const char *path, *query, *authorization;
     uint32_t role, flags;
@@ -33,7 +39,7 @@ static void expect(struct rig *rig, struct asked asked, uint32_t status, const c
         .authorization = asked.authorization,
     };
     struct http_answer answer = {0};
-    routes_answer(rig->server, &request, &answer);
+    assert_true(routes_answer(rig->server, &request, &answer));
     assert_int_equal(answer.status, status);
     if (body != NULL) {
         assert_int_equal(answer.len, strlen(body));
@@ -193,10 +199,11 @@ static void metrics_tell_the_sums(void **state)
     struct rig *rig = *state;
     rig_start(rig);
     rig_client(rig, "pg", 'a');
-    size_t n;
-    char *text = server_metrics(rig->server, &n);
+    struct http_answer answer = {0};
+    assert_true(routes_answer(rig->server, &metrics, &answer));
+    const char *text = answer.body;
     assert_non_null(text);
-    assert_int_equal(strlen(text), n);
+    assert_int_equal(strlen(text), answer.len);
     static const char *const lines[] = {
         "\nburrow_sessions_active 1\n",
         "\nburrow_streams_active 0\n",
@@ -210,7 +217,73 @@ static void metrics_tell_the_sums(void **state)
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         assert_non_null(strstr(text, lines[i]));
     assert_null(strstr(text, "pg"));
-    free(text);
+    free(answer.body);
+}
+
+struct told {
+    unsigned times;
+    char *text;
+};
+
+static void tell(void *arg, struct http_answer *answer)
+{
+    struct told *told = arg;
+    told->times++;
+    told->text = answer->body;
+    answer->body = NULL;
+}
+
+static void with_two_workers_metrics_wait_for_both(void **state)
+{
+    struct rig *rig = *state;
+    rig->worker_count = 2;
+    rig_start(rig);
+    rig_client(rig, "pg", 'a');
+    struct http_answer now = {0};
+    struct told told = {0};
+    assert_false(routes_answer(rig->server, &metrics, &now));
+    assert_non_null(routes_ask(&rig->server->workers[1], &metrics, &now, tell, &told));
+    assert_int_equal(told.times, 0);
+    fake_loop_settle(rig->loop);
+    assert_int_equal(told.times, 1);
+    assert_non_null(strstr(told.text, "\nburrow_sessions_active 1\n"));
+    assert_non_null(strstr(told.text, "\nburrow_registers_total 1\n"));
+    free(told.text);
+}
+
+static void what_was_asked_and_cancelled_is_not_answered(void **state)
+{
+    struct rig *rig = *state;
+    rig->worker_count = 2;
+    rig_start(rig);
+    struct http_answer now = {0};
+    struct told told = {0};
+    for (int turns = 0; turns < 3; turns++) {
+        struct enquiry *enquiry = routes_ask(&rig->server->workers[0], &metrics, &now, tell, &told);
+        assert_non_null(enquiry);
+        for (int i = 0; i < turns; i++)
+            fake_loop_turn(rig->loop);
+        routes_cancel(enquiry);
+        fake_loop_settle(rig->loop);
+    }
+    assert_int_equal(told.times, 0);
+}
+
+static void what_was_asked_goes_with_the_loop(void **state)
+{
+    struct rig *rig = *state;
+    rig->worker_count = 2;
+    rig_start(rig);
+    struct http_answer now = {0};
+    struct told told = {0};
+    assert_non_null(routes_ask(&rig->server->workers[0], &metrics, &now, tell, &told));
+    fake_loop_turn(rig->loop);
+    server_destroy(rig->server);
+    rig->server = NULL;
+    recorder_settle(&rig->recorder);
+    loop_destroy(rig->loop);
+    rig->loop = loop_create();
+    assert_int_equal(told.times, 0);
 }
 
 static void requests_come_by_a_link_and_keep_it_for_ten_seconds(void **state)
@@ -280,6 +353,9 @@ int main(void)
         TEST(a_client_id_may_hold_a_slash),
         TEST(with_an_admin_address_the_public_port_keeps_healthz),
         TEST(metrics_tell_the_sums),
+        TEST(with_two_workers_metrics_wait_for_both),
+        TEST(what_was_asked_and_cancelled_is_not_answered),
+        TEST(what_was_asked_goes_with_the_loop),
         TEST(requests_come_by_a_link_and_keep_it_for_ten_seconds),
         TEST(the_option_table_is_sound),
         TEST(contradictions_of_options_are_named),
