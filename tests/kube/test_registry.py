@@ -135,9 +135,9 @@ def test_what_somebody_edits_is_put_right_and_the_rest_is_left_alone(namespace, 
         wait_until(lambda: f"right after {wrong}: {namespace.get('service', name)['spec']}",
                    lambda: namespace.get("service", name)["spec"] == right, 20)
     assert namespace.get("service", name)["metadata"]["labels"]["team"] == "a"
-    (slice_,) = namespace.get("endpointslices", "-l", "burrow.dev/client-id=web")["items"]
-    namespace.kubectl("patch", "endpointslice", slice_["metadata"]["name"], "--type=merge", "-p", '{"ports": [{"name": "tcp", "port": 1}]}')
-    wait_until("the EndpointSlice is right", lambda: namespace.get("endpointslice", slice_["metadata"]["name"])["ports"] == slice_["ports"], 20)
+    slice_ = namespace.get("endpointslice", name)
+    namespace.kubectl("patch", "endpointslice", name, "--type=merge", "-p", '{"ports": [{"name": "tcp", "port": 1}]}')
+    wait_until("the EndpointSlice is right", lambda: namespace.get("endpointslice", name)["ports"] == slice_["ports"], 20)
     namespace.kubectl("patch", "service", "foreign", "-p", '{"spec": {"ports": [{"port": 1, "targetPort": 2}]}}')
     edited = namespace.get("service", "foreign")
     assert edited["spec"] != foreign["spec"]
