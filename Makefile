@@ -87,9 +87,12 @@ e2e: deps-test build-all ## build and run the end-to-end tests
 faults: deps-test build-all ## break networks, processes and limits under load, as root; BURROW_LONG=1: the long form
 	BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/faults $(PYTEST_ARGS)
 
-.PHONY: kube-test
-kube-test: deps-test ## run the tests in a real one-node Kubernetes (needs root and Go; builds it once)
+.PHONY: kube-test kube-api-test
+kube-test: deps-test ## run the tests in a real one-node Kubernetes (needs root; builds it once)
 	$(PYTHON) -m pytest -p no:cacheprovider tests/kube $(PYTEST_ARGS)
+
+kube-api-test: deps-test build-all ## run those of them that need no more than the real API server (needs root; builds it once)
+	KUBE_PART=api BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/kube $(PYTEST_ARGS)
 
 .PHONY: verify
 verify: deps-test build-all ## run the long forms of tests: 1,000 streams under 100 reloads, keys that rotate for minutes, 100 of each fault, Valgrind for each failed allocation (root)

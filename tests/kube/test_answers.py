@@ -16,6 +16,7 @@ from harness.burrow import clean_environment, make_certificate
 from harness.process import Process
 from test_registry import web  # noqa: F401 (a fixture)
 
+pytestmark = pytest.mark.api
 PKI = os.path.join(RUN, "pki")
 KUBECONFIG = os.path.join(RUN, "admin.kubeconfig")
 SERVER = "10.200.0.1:6443"
@@ -88,7 +89,7 @@ def user(make):
 
 def with_token(namespace):
     namespace.kubectl("create", "serviceaccount", "somebody")
-    namespace.kubectl("create", "rolebinding", "somebody", "--clusterrole=admin", f"--serviceaccount={namespace.name}:somebody")
+    namespace.kubectl("create", "rolebinding", "somebody", "--clusterrole=cluster-admin", f"--serviceaccount={namespace.name}:somebody")
     return namespace.kubectl("create", "token", "somebody").strip()
 
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, IMAGE, KUBE_DIR, ROOT, RUN, SECRET, run, wait_until
+from conftest import BURROW, IMAGE, KUBE_DIR, ROOT, RUN, SECRET, run, wait_until
 from harness.burrow import clean_environment
 from test_registry import web  # noqa: F401 (a fixture)
 
@@ -99,7 +99,7 @@ def test_the_manifests_are_taken_strictly(conforms, namespace):
 
 def test_what_expose_makes_conforms(conforms):
     for flags in (["--service-type", "None"], ["--hostname", "a.example.com", "--tls-secret", "edge"]):
-        made = run(os.path.join(BUILD, "install", "usr", "bin", "burrow"), "expose", "--client-id", "web", "--dry-run", *flags,
+        made = run(BURROW, "expose", "--client-id", "web", "--dry-run", *flags,
                    env=clean_environment(KUBECONFIG="/nonexistent"))
         assert conforms(made) == 5 + len(flags) // 2
 

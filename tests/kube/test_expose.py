@@ -11,7 +11,7 @@ import subprocess
 import pytest
 import yaml
 
-from conftest import BUILD, IMAGE, RUN, run, wait_until
+from conftest import BURROW, IMAGE, RUN, run, wait_until
 from harness.burrow import clean_environment, make_certificate
 from harness.process import Process
 from test_registry import web  # noqa: F401 (a fixture)
@@ -256,6 +256,7 @@ def test_a_foreign_object_of_the_name_is_left_alone(exposing, namespace, kind):
         assert exposing.objects() == before
 
 
+@pytest.mark.api
 def test_a_dry_run_is_what_kubectl_applies(namespace):
     made = run(namespace.burrow, "expose", "--client-id", "web", "--dry-run", "--namespace", namespace.name, "--hostname",
                "a.example.com", "--tls-secret", "edge", env=clean_environment())
@@ -277,12 +278,11 @@ PATCHES = [
 ]
 
 
+@pytest.mark.api
 @pytest.mark.parametrize("patch", PATCHES)
 def test_a_patch_does_what_kubectl_patch_does(cluster, tmp_path, patch):
-    burrow = os.path.join(BUILD, "install", "usr", "bin", "burrow")
-
     def deployment(*flags):
-        made = run(burrow, "expose", "--client-id", "web", "--dry-run", *flags, env=clean_environment(KUBECONFIG="/nonexistent"))
+        made = run(BURROW, "expose", "--client-id", "web", "--dry-run", *flags, env=clean_environment(KUBECONFIG="/nonexistent"))
         return next(o for o in yaml.safe_load_all(made) if o["kind"] == "Deployment")
 
     (tmp_path / "plain.json").write_text(json.dumps(deployment()))
