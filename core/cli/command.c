@@ -31,6 +31,7 @@ struct runner {
     struct instance *instance;
     struct loop_signal *signals[2];
     bool finished, interrupted, running;
+    bool told; /* by the plugin that it has finished */
     int exit_code;
     struct error said; /* by the plugin, of its work */
 };
@@ -47,7 +48,10 @@ static struct runner *runner_of(struct burrow_self *self)
 static void command_finished(struct burrow_self *self, int32_t exit_code)
 {
     struct runner *r = runner_of(self);
-    if (r->finished)
+    if (r->told)
+        plugin_fault(instance_faults(r->instance), "a command finished twice");
+    r->told = true;
+    if (r->finished) /* or a signal was quicker */
         return;
     r->finished = true;
     r->exit_code = exit_code;

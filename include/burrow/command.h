@@ -61,7 +61,8 @@ struct burrow_command_ops {
      * that name none before it; where it is the only one the command has no subcommands. */
     const struct burrow_subcommand *subcommands;
     void (*bind)(void *self, const struct burrow_command_host *host); /* once, before start */
-    /* args: the positional arguments after the subcommand, count as its table allows. */
+    /* Once in the life of an instance. args: the positional arguments after the subcommand, count
+     * as its table allows. */
     void (*run)(void *self, const char *subcommand, const char *const *args, size_t arg_count);
     void (*interrupt)(void *self); /* optional; default: exit code 130 or 143 */
     /* Optional: the name of the subcommand that asks auth plugins. It takes all options of `burrow

@@ -159,9 +159,22 @@ static int create(const struct burrow_host *host, const void *config, void **ret
     return BURROW_OK;
 }
 
+/* Gives back all that is the host's. */
+static void let_go(struct expose *e)
+{
+    kube_cancel(e->call);
+    e->call = NULL;
+    e->host->cancel(e->timer);
+    e->timer = NULL;
+    tunnel_destroy(e);
+    kube_client_destroy(e->client);
+    e->client = NULL;
+}
+
 static void stop(void *self)
 {
     struct expose *e = expose_of(self);
+    let_go(e);
     e->host->stopped(e->host->self);
 }
 
@@ -170,9 +183,7 @@ static void destroy(void *self)
     if (!self)
         return;
     struct expose *e = expose_of(self);
-    tunnel_destroy(e);
-    e->host->cancel(e->timer);
-    kube_client_destroy(e->client);
+    let_go(e);
     for (int i = 0; i < OBJECT_COUNT; i++)
         json_decref(e->objects[i]);
     kube_config_finish(&e->kube);
@@ -231,10 +242,13 @@ static void interrupt(void *self)
         expose_say("cleaning up; interrupted again, burrow leaves at once, and these stay in "
                    "namespace %s until `%s`: %s",
                    e->name_space, expose_delete_command(e, command), names);
-    if (!e->deleting)
+    if (!e->deleting) {
         expose_end(e, e->tunnelled ? 0 : 130);
-    else
-        e->command->finished(e->host->self, 130);
+        return;
+    }
+    kube_cancel(e->call);
+    e->call = NULL;
+    e->command->finished(e->host->self, 130);
 }
 
 static const struct burrow_subcommand subcommands[] = {

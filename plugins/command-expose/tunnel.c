@@ -311,9 +311,14 @@ void tunnel_destroy(struct expose *e)
 {
     if (e->child > 0)
         kill(e->child, SIGKILL);
+    e->child = 0;
     e->host->cancel(e->renewal);
+    e->renewal = NULL;
     e->host->unwatch(e->child_watch);
+    e->child_watch = NULL;
     if (e->child_fd >= 0)
         close(e->child_fd);
+    e->child_fd = -1;
     forward_destroy(e->forward);
+    e->forward = NULL;
 }

@@ -1,98 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The checks of command plugins: a command ends once, by finished. */
+/* The checks of command plugins: a command ends once, by finished, whatever it is told. The
+ * sentences themselves are kept by the testkit's fake_command.c. */
 #include "conformance.h"
 
-#include <stddef.h>
 #include <string.h>
 
-#define WORDS_MAX 16
-
-static struct life *life_of(struct burrow_self *self)
+static const struct burrow_command_ops *ops_of(const struct subject *s)
 {
-    struct fake_host *host = (struct fake_host *)(void *)self;
-    return (struct life *)(void *)((char *)host - offsetof(struct life, host));
-}
-
-static void on_finished(struct burrow_self *self, int32_t exit_code)
-{
-    struct life *life = life_of(self);
-    fake_must(!life->host.stopped, "after stopped nothing is finished");
-    fake_must(life->finished++ == 0, "a command ends by host->finished, once");
-    fake_must(exit_code >= 0 && exit_code <= 255, "an exit code is 0 to 255");
-    life->exit_code = exit_code;
-}
-
-/* The kit has no auth plugins that could be asked. */
-static int on_judge(struct burrow_self *self, const struct burrow_credential *credential,
-                    burrow_judged_fn *fn, void *arg)
-{
-    (void)self, (void)credential, (void)fn, (void)arg;
-    return BURROW_ENOSYS;
-}
-
-static const struct burrow_command_host host_table = {
-    .size = sizeof host_table,
-    .finished = on_finished,
-    .judge = on_judge,
-};
-
-static const struct burrow_command_ops *ops_of(const struct life *life)
-{
-    return life->d->ops;
+    return s->d->ops;
 }
 
 static void bind_host(struct life *life)
 {
-    ops_of(life)->bind(life->self, &host_table);
+    fake_command_adopt(&life->command, &life->host, life->d, life->self);
 }
 
-/* As the host does it: the first entry that the first word names, or that has no name. */
-static const struct burrow_subcommand *find(const struct life *life, const char *word)
+static void wait_for_end(struct life *life, const char *what)
 {
-    const struct burrow_subcommand *sub = ops_of(life)->subcommands;
-    while (sub->name != NULL && sub->name[0] != '\0' &&
-           (word == NULL || strcmp(sub->name, word) != 0))
-        sub++;
-    fake_must(sub->name != NULL, "--run begins with a subcommand of the table");
-    return sub;
-}
-
-/* Runs what --run says; a count of arguments that the table does not allow never comes here. */
-static bool run(struct life *life)
-{
-    static char words[1024];
-    const char *args[WORDS_MAX];
-    size_t n = 0;
-    if (life->subject->run == NULL)
-        return false;
-    strncpy(words, life->subject->run, sizeof words - 1);
-    for (char *word = strtok(words, " "); word != NULL && n < WORDS_MAX; word = strtok(NULL, " "))
-        args[n++] = word;
-    const struct burrow_subcommand *sub = find(life, n > 0 ? args[0] : NULL);
-    size_t skipped = sub->name[0] != '\0';
-    n -= skipped;
-    fake_must(n >= sub->min_args && n <= sub->max_args,
-              "--run has as many arguments as the table allows");
-    life->finished = 0;
-    ops_of(life)->run(life->self, sub->name, args + skipped, n);
-    return true;
-}
-
-static bool has_finished(void *arg)
-{
-    return ((struct life *)arg)->finished > 0;
-}
-
-static void work(struct life *life)
-{
-    if (run(life) && !life_wait(life, NULL, has_finished, life))
-        fake_host_fail("broken: a command ends by host->finished (it did not, for %d s)",
+    if (!life_wait(life, NULL, fake_command_has_finished, &life->command))
+        fake_host_fail("broken: %s by host->finished (it did not, for %d s)", what,
                        REAL_LIMIT_MS / 1000);
 }
 
 static void begin(struct life *life)
 {
-    run(life);
+    fake_command_run(&life->command, life->subject->run);
+}
+
+/* An instance runs once: what comes after that finds it ended. */
+static void work(struct life *life)
+{
+    if (life->command.running == NULL)
+        begin(life);
+    wait_for_end(life, "a command ends");
 }
 
 static void end(struct life *life)
@@ -100,42 +40,80 @@ static void end(struct life *life)
     (void)life;
 }
 
+/* Started, to be run with this judgement, or with none. */
+static void begin_life(struct life *life, struct subject *s,
+                       const struct burrow_judgement *judgement, bool is_old)
+{
+    life_init(life, s);
+    life->command.judgement = judgement;
+    life->command.is_old = is_old;
+    life_bring_up(life);
+}
+
+/* A second end would come here. */
+static void end_life(struct life *life)
+{
+    life_idle(life, 120000);
+    life_stop(life);
+    life_idle(life, 120000);
+    life_destroy(life);
+}
+
 static void finished_once(struct subject *s)
 {
     struct life life;
-    if (s->run == NULL)
-        skip("no --run was given");
     life_begin(&life, s);
     work(&life);
-    life_idle(&life, 120000);
-    life_stop(&life);
-    life_destroy(&life);
+    end_life(&life);
 }
 
 static void interrupted(struct subject *s)
 {
     struct life life;
-    const struct burrow_command_ops *ops = s->d->ops;
-    if (s->run == NULL || ops->interrupt == NULL)
-        skip("%s", s->run == NULL ? "no --run was given" : "the command has no interrupt");
+    if (ops_of(s)->interrupt == NULL)
+        skip("the command has no interrupt");
     life_begin(&life, s);
-    run(&life);
-    if (life.finished > 0)
+    begin(&life);
+    if (life.command.finished > 0)
         skip("the command had finished within run");
-    ops->interrupt(life.self);
-    if (!life_wait(&life, NULL, has_finished, &life))
-        fake_host_fail("broken: a command that is interrupted ends by host->finished (it did not, "
-                       "for %d s)",
-                       REAL_LIMIT_MS / 1000);
-    life_idle(&life, 120000);
-    life_stop(&life);
-    life_destroy(&life);
+    ops_of(s)->interrupt(life.self);
+    wait_for_end(&life, "a command that is interrupted ends");
+    end_life(&life);
+}
+
+static void judged(struct subject *s)
+{
+    static const struct burrow_judgement judgements[] = {
+        {sizeof *judgements, BURROW_AUTH_ALLOW, "", "auth-kit", "", "conformance", 4102444800000,
+         "at most 5 streams"},
+        {sizeof *judgements, BURROW_AUTH_ALLOW, "", "auth-kit", "", NULL, 0, ""},
+        {sizeof *judgements, BURROW_AUTH_DENY, "token_expired", "auth-kit", "it expired", NULL, 0,
+         ""},
+        {sizeof *judgements, BURROW_AUTH_DENY, "missing_bearer", "", "", NULL, 0, ""},
+        {sizeof *judgements, BURROW_AUTH_UNAVAILABLE, "", "", "nobody answers", NULL, 0, ""},
+    };
+    const char *judging = ops_of(s)->judging;
+    struct life life;
+    if (judging == NULL)
+        skip("no subcommand of it asks auth plugins");
+    if (strcmp(fake_command_find(ops_of(s), s->run)->name, judging) != 0)
+        skip("--run names another subcommand than the one that asks, %s", judging);
+    for (size_t i = 0; i < sizeof judgements / sizeof *judgements; i++) {
+        begin_life(&life, s, &judgements[i], false);
+        begin(&life);
+        wait_for_end(&life, "a command that was told what the auth plugins say ends");
+        end_life(&life);
+    }
+    begin_life(&life, s, NULL, true);
+    begin(&life);
+    wait_for_end(&life, "a command whose host has no judge ends");
+    end_life(&life);
 }
 
 static void table_is_whole(struct subject *s)
 {
-    const struct burrow_command_ops *ops = s->d->ops;
-    bool unnamed = false;
+    const struct burrow_command_ops *ops = ops_of(s);
+    bool unnamed = false, is_there = ops->judging == NULL;
     size_t n = 0;
     for (const struct burrow_subcommand *sub = ops->subcommands; sub->name != NULL; sub++, n++) {
         fake_must(!unnamed, "the entry named \"\" is the last: it takes what none before it does");
@@ -143,14 +121,17 @@ static void table_is_whole(struct subject *s)
         fake_must(sub->arguments != NULL && sub->summary != NULL,
                   "a subcommand has arguments and a summary, as text");
         fake_must(sub->min_args <= sub->max_args, "a subcommand's least arguments are its least");
+        is_there = is_there || strcmp(sub->name, ops->judging) == 0;
         fake_must(n < 64, "the table of subcommands ends with a NULL name");
     }
     fake_must(n > 0, "there is a subcommand, or one entry named \"\"");
+    fake_must(is_there, "judging names a subcommand of the table");
 }
 
 static const struct check checks[] = {
     {"finished-once", "a command ends by host->finished, once", finished_once},
     {"interrupted", "a command that is interrupted ends by host->finished, once", interrupted},
+    {"judged", "judge answers once, on a later turn; the command ends whatever it says", judged},
     {"table-is-whole", "the table of subcommands ends with a NULL name; one named \"\" is its last",
      table_is_whole},
     {NULL, NULL, NULL},

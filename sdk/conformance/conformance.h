@@ -8,11 +8,11 @@
 #define CONFORMANCE_H
 
 #include "config/config.h"
+#include "fake_command.h"
 #include "fake_link.h"
 #include "plugin/plugin.h"
 
 #include <burrow/auth.h>
-#include <burrow/command.h>
 #include <burrow/registry.h>
 #include <burrow/transport.h>
 
@@ -26,7 +26,7 @@ struct subject {
     char **pairs; /* key=value */
     int pair_count;
     const char *only, *scheme; /* or NULL */
-    char *run;                 /* the words of a command to run, or NULL */
+    const char *run;           /* the words of a command to run: every command has them */
     bool is_unix, allows_garbage;
     long keeps; /* blocks of memory that a library keeps of each life */
 };
@@ -43,8 +43,7 @@ struct life {
     bool hurried;                         /* waits are short: nothing but the clock will come */
     struct fake_transport transport;      /* of the kind transport */
     struct burrow_registry_host registry; /* of the kind registry */
-    int32_t exit_code;                    /* of the kind command, once it has finished */
-    unsigned finished;
+    struct fake_command command;          /* of the kind command */
 };
 
 struct check {
@@ -80,7 +79,9 @@ void life_init(struct life *life, struct subject *subject);
 int life_create(struct life *life);
 /* bind and start. */
 int life_start(struct life *life);
-/* life_init, create, start, all of which must succeed. */
+/* create and start, both of which must succeed. */
+void life_bring_up(struct life *life);
+/* life_init, and these. */
 void life_begin(struct life *life, struct subject *subject);
 /* Stop, and the wait for its answer. */
 void life_stop(struct life *life);

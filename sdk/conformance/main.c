@@ -31,7 +31,7 @@ static const char usage[] =
     "  --unix             transport: it dials a path (unix:///PATH) instead of an address\n"
     "  --scheme=NAME      transport: the scheme to dial; by default its first\n"
     "  --keeps=N          blocks of memory that a library keeps of each life, known and few\n"
-    "  --run='WORDS'      command: what to run; empty: the entry without a name\n"
+    "  --run='WORDS'      command: what to run, needed; empty: the entry without a name\n"
     "\n"
     "CONFORMANCE_STEP=N in the environment fails only every N-th allocation in turn.\n";
 
@@ -189,6 +189,19 @@ static bool flag(struct subject *s, char *word, bool *list)
     return true;
 }
 
+/* A command of which nothing is run would pass without a word. */
+static bool can_run(const struct subject *s)
+{
+    if (s->run == NULL)
+        fprintf(stderr, "burrow-conformance: a command needs --run='SUBCOMMAND ARGUMENTS'\n");
+    else if (fake_command_find(s->d->ops, s->run) == NULL)
+        fprintf(stderr, "burrow-conformance: --run=%s: the command has no such subcommand\n",
+                s->run);
+    else
+        return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     struct subject subject = {.plugin = NULL};
@@ -215,6 +228,10 @@ int main(int argc, char **argv)
     if (kind_of(&subject) == NULL) {
         fprintf(stderr, "burrow-conformance: there are no checks for plugins of kind %u yet\n",
                 (unsigned)subject.d->kind);
+        plugin_close(subject.plugin);
+        return 2;
+    }
+    if (subject.d->kind == BURROW_KIND_COMMAND && !list && !can_run(&subject)) {
         plugin_close(subject.plugin);
         return 2;
     }

@@ -1,20 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs burrow-conformance on a plugin with the words of a file of arguments, one per line:
 
-    run.py PROGRAM PLUGIN.so ARGS-FILE      the plugin must pass
+    run.py PROGRAM PLUGIN.so ARGS-FILE      the plugin must pass, and skip just what the file says
     run.py PROGRAM PLUGIN.so --fails CHECK [WORD]...   it must fail this check, and is run alone
 
-In a word, {cert}, {key}, {public}, {secret} and {clients} stand for files made for this run,
-{dir} for their folder. Words that begin with -- go before the plugin. What CONFORMANCE_UNDER holds
-goes before the program: valgrind with its flags.
+In a word, {cert}, {key}, {public}, {secret}, {clients} and {kubeconfig} stand for files made for this
+run, {dir} for their folder. Words that begin with -- go before the plugin. A line "skips CHECK..."
+names the checks that do not apply: one more or one less is a failure, so that none goes away unseen.
+What CONFORMANCE_UNDER holds goes before the program: valgrind with its flags.
 """
 import os
+import re
 import shlex
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+# Nobody answers at that port.
+KUBECONFIG = """{"apiVersion": "v1", "kind": "Config", "current-context": "here",
+"contexts": [{"name": "here", "context": {"cluster": "here", "user": "me", "namespace": "ns"}}],
+"clusters": [{"name": "here", "cluster": {"server": "http://127.0.0.1:1"}}],
+"users": [{"name": "me", "user": {"token": "a-token"}}]}
+"""
 CLIENTS = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 client-a\n"
 
 
@@ -22,7 +30,7 @@ def make_files(folder):
     """A certificate with its key, the key's public half, a secret."""
     path = {name: os.path.join(folder, file) for name, file in
             (("cert", "cert.pem"), ("key", "key.pem"), ("public", "public.pem"), ("secret", "secret"),
-             ("clients", "clients"))}
+             ("clients", "clients"), ("kubeconfig", "kubeconfig"))}
     quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
                     "-nodes", "-days", "30", "-subj", "/CN=localhost", "-addext",
@@ -30,7 +38,8 @@ def make_files(folder):
                     "-out", path["cert"]], **quiet)
     os.chmod(path["key"], 0o600)
     subprocess.run(["openssl", "pkey", "-in", path["key"], "-pubout", "-out", path["public"]], **quiet)
-    for name, text in (("secret", "a secret of this run, long enough for HS256"), ("clients", CLIENTS)):
+    for name, text in (("secret", "a secret of this run, long enough for HS256"), ("clients", CLIENTS),
+                       ("kubeconfig", KUBECONFIG)):
         fd = os.open(path[name], os.O_WRONLY | os.O_CREAT, 0o600)
         with os.fdopen(fd, "w") as file:
             file.write(text)
@@ -38,8 +47,17 @@ def make_files(folder):
 
 
 def words_of(file, values):
-    lines = (line.strip() for line in Path(file).read_text().splitlines())
-    return [line.format(**values) for line in lines if line and not line.startswith("#")]
+    """The words of a file of arguments, and the checks that it says are skipped."""
+    lines = [line.strip() for line in Path(file).read_text().splitlines()]
+    skips = {check for line in lines if line.startswith("skips ") for check in line.split()[1:]}
+    return [line.format(**values) for line in lines if line and not line.startswith(("#", "skips "))], skips
+
+
+def unexpected_skips(said, skips):
+    """What is wrong with the checks that were skipped, a line each."""
+    skipped = {match[1]: match[2] for match in re.finditer(r"^ok \d+ - ([\w-]+): .* # SKIP (.*)$", said, re.M)}
+    return [f"SKIPPED {check}, which the arguments do not say: {why}" for check, why in sorted(skipped.items())
+            if check not in skips] + [f"NOT SKIPPED: {check}" for check in sorted(skips - skipped.keys())]
 
 
 def main():
@@ -49,14 +67,16 @@ def main():
         if rest[0] == "--fails":
             words = [f"--only={rest[1]}", *(word.format(**values) for word in rest[2:])]
         else:
-            words = words_of(rest[0], values)
+            words, skips = words_of(rest[0], values)
         flags = [word for word in words if word.startswith("--")]
         under = shlex.split(os.environ.get("CONFORMANCE_UNDER", ""))
         done = subprocess.run([*under, program, *flags, plugin, *(word for word in words if word not in flags)],
                               check=False, stdout=subprocess.PIPE, text=True)
     print(done.stdout)
     if rest[0] != "--fails":
-        return done.returncode
+        wrong = unexpected_skips(done.stdout, skips)
+        print("\n".join(wrong))
+        return done.returncode or bool(wrong)
     caught = any(line.startswith("not ok") and f" - {rest[1]}:" in line for line in done.stdout.splitlines())
     print("caught" if caught and done.returncode == 1 else "NOT CAUGHT")
     return 0 if caught and done.returncode == 1 else 1

@@ -104,13 +104,18 @@ int life_start(struct life *life)
     return rc;
 }
 
-void life_begin(struct life *life, struct subject *subject)
+void life_bring_up(struct life *life)
 {
-    life_init(life, subject);
     if (life_create(life) != BURROW_OK)
         fake_host_fail("create fails with the options given: %s", life->host.error);
     if (life_start(life) != BURROW_OK)
         fake_host_fail("start fails with the options given: %s", life->host.error);
+}
+
+void life_begin(struct life *life, struct subject *subject)
+{
+    life_init(life, subject);
+    life_bring_up(life);
 }
 
 static uint64_t real_ms(void)

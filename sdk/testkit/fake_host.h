@@ -79,6 +79,8 @@ void fake_host_advance(struct fake_host *fake, uint64_t ms);
 /* As if that watched file had changed: what the plugin's watch says. Fails the test when it
  * watches no such file. */
 int fake_host_touch(struct fake_host *fake, const char *path);
+/* For host tables of tests: whether the call that is under way fails. */
+bool fake_host_denies(struct fake_host *fake);
 /* Whether a kept log line of that level contains the text; level -1: any. */
 bool fake_host_logged(const struct fake_host *fake, int32_t level, const char *text);
 unsigned fake_host_log_lines(const struct fake_host *fake, int32_t level);

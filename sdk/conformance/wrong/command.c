@@ -28,10 +28,43 @@ static void on_time(void *arg)
 #endif
 }
 
+#if defined(WRONG_JUDGED) || defined(WRONG_STEPS_OVER)
+#define JUDGING "work"
+
+static void on_judged(void *arg, const struct burrow_judgement *judgement)
+{
+#if defined(WRONG_JUDGED)
+    if (judgement->result == BURROW_AUTH_UNAVAILABLE)
+        return;
+#endif
+    finish(arg, judgement->result == BURROW_AUTH_ALLOW ? 0 : 1);
+}
+
+static int ask(struct wrong *w)
+{
+    static const struct burrow_credential nothing = {.size = sizeof nothing};
+#if !defined(WRONG_STEPS_OVER)
+    if (!BURROW_HAS(w->command, judge))
+        return BURROW_ENOSYS;
+#endif
+    return w->command->judge(w->host->self, &nothing, on_judged, w);
+}
+#else
+#define JUDGING NULL
+
+static int ask(const struct wrong *w)
+{
+    (void)w;
+    return BURROW_ENOSYS;
+}
+#endif
+
 static void run(void *self, const char *subcommand, const char *const *args, size_t arg_count)
 {
     struct wrong *w = self;
     (void)subcommand, (void)args, (void)arg_count;
+    if (ask(w) == BURROW_OK)
+        return;
     w->timer = w->host->after(w->host->self, 100, on_time, w);
     if (w->timer == NULL)
         finish(w, 1);
@@ -98,7 +131,8 @@ static const struct burrow_command_ops ops = {.size = sizeof ops,
                                               .subcommands = subcommands,
                                               .bind = bind_host,
                                               .run = run,
-                                              .interrupt = interrupt};
+                                              .interrupt = interrupt,
+                                              .judging = JUDGING};
 
 BURROW_PLUGIN = {
     .magic = BURROW_PLUGIN_MAGIC,

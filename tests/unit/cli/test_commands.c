@@ -107,6 +107,15 @@ static void a_command_plugin_gets_its_options_and_arguments(void **state)
     assert_out(s, "good day big world\n");
 }
 
+static void a_command_that_ends_twice_is_named(void **state)
+{
+    struct said *s = *state;
+    WORDS(s, "greet", "say", "world", "--plugin-dir", COMMANDS);
+    said_main(s);
+    assert_int_equal(s->code, 0);
+    assert_err(s, "event=plugin_fault plugin=command-greet what=\"a command finished twice\"");
+}
+
 static void the_exit_code_is_the_commands_own(void **state)
 {
     struct said *s = *state;
@@ -208,6 +217,7 @@ int main(void)
         TEST(info_of_a_broken_plugin_is_refused),
         TEST(a_missing_plugin_folder_is_refused),
         TEST(a_command_plugin_gets_its_options_and_arguments),
+        TEST(a_command_that_ends_twice_is_named),
         TEST(the_exit_code_is_the_commands_own),
         TEST(a_signal_is_the_commands_to_answer),
         TEST(a_command_that_knows_no_signals_ends_by_them),

@@ -2,10 +2,10 @@
 /* `burrow token mint` from outside: what it prints, and what it refuses to make. */
 #include "../auth-hmac/loaded.h"
 
+#include "fake_command.h"
 #include "jwt/base64url.h"
 #include "jwt/jwt.h"
 
-#include <burrow/command.h>
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -38,34 +38,22 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Told only the host's self, which is the fake host, it leaves the exit code in the clock:
- * a command that works at once reads no clock. */
-static void finished(struct burrow_self *self, int32_t exit_code)
-{
-    struct fake_host *host = (struct fake_host *)(void *)self;
-    host->now_ms = 1000 + (uint64_t)exit_code;
-}
-
-static const struct burrow_command_host command_host = {.size = sizeof command_host,
-                                                        .finished = finished};
-
 /* Runs mint with standard output going to out_fd and returns the exit code. */
 static int run(struct loaded *l, int out_fd)
 {
+    struct fake_command command = {.judgement = NULL};
     void *self = loaded_start(l);
-    const struct burrow_command_ops *ops = l->plugin->ops;
-    assert_string_equal(ops->subcommands[0].name, "mint");
-    ops->bind(self, &command_host);
+    fake_command_adopt(&command, &l->host, l->plugin, self);
     fflush(stdout);
     int saved = dup(STDOUT_FILENO);
     assert_true(saved >= 0 && dup2(out_fd, STDOUT_FILENO) >= 0);
-    l->host.now_ms = 0;
-    ops->run(self, "mint", NULL, 0);
+    fake_command_run(&command, "mint");
     assert_true(dup2(saved, STDOUT_FILENO) >= 0);
     close(saved);
-    assert_true(l->host.now_ms >= 1000);
+    assert_int_equal(command.finished, 1);
     loaded_end(l, self);
-    return (int)l->host.now_ms - 1000;
+    fake_command_forget(&command);
+    return command.exit_code;
 }
 
 /* What mint prints, without the newline that must end it. */
