@@ -6,7 +6,9 @@
 
 Sizes shrink under sanitizers. With CI=true a skipped test fails the run. At the end of each test every
 burrow process must have ended by SIGTERM with code 0, and without a word from a sanitizer."""
+import contextlib
 import os
+import random
 import socket
 import sys
 
@@ -14,6 +16,9 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
+
+pytest.register_assert_rewrite("every_option", "every_option_of_client", "every_option_of_plugins",
+                               "every_option_of_server")
 
 from harness.burrow import TRANSPORTS, Burrow  # noqa: E402
 from harness.world import burrow, pytest_runtest_makereport, pytest_sessionfinish, world  # noqa: E402, F401
@@ -41,10 +46,16 @@ def sized(burrow):
 @pytest.fixture(scope="session")
 def free_port():
     """For programs that cannot choose a port themselves and tell it."""
+    # Of those that the kernel gives to nobody who asks for any: what is free now stays so.
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        first = int(file.read().split()[0])
+
     def choose():
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            return sock.getsockname()[1]
+        while True:
+            port = random.randrange(10000, first)
+            with socket.socket() as sock, contextlib.suppress(OSError):
+                sock.bind(("0.0.0.0", port))
+                return port
     return choose
 
 

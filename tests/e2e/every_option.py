@@ -3,11 +3,15 @@
 variable."""
 import http.client
 import json
+import signal
+import socket
+import threading
 import time
 
 from harness.burrow import AUDIENCE, ISSUER, SECRET, clean_environment, split_address
 from harness.process import Process
-from harness.sockets import dial, echo, read_exactly
+from harness.sockets import dial, echo, read_exactly, was_reset
+from test_status import metrics
 
 ROWS = {"server": {}, "client": {}}
 
@@ -112,3 +116,85 @@ def both(option):
             ROWS[command][option] = lambda t, command=command: function(t, command)
         return function
     return register
+
+
+class Relay:
+    """Stands between client and server and counts what the server sends."""
+
+    def __init__(self, world, address):
+        self.pieces, self.address = 0, address
+        self.target = world.target(self.serve)
+
+    def serve(self, client):
+        with dial(self.address, None) as server:
+            client.settimeout(None)
+            threading.Thread(target=self.pump, args=(client, server, False), daemon=True).start()
+            self.pump(server, client, True)
+
+    def pump(self, source, sink, count):
+        try:
+            while data := source.recv(65536):
+                self.pieces += count
+                sink.sendall(data)
+        except OSError:
+            pass
+        for sock in (source, sink):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def is_drained(t, process, bridge):
+    with dial(bridge) as user:
+        user.sendall(b"x")
+        assert read_exactly(user, 1) == b"x"
+        begin = time.monotonic()
+        process.signal(signal.SIGTERM)
+        assert process.wait(25) == 0  # by default the open stream has 30 s
+        assert time.monotonic() - begin >= 0.5
+        user.settimeout(10)
+        assert was_reset(user)
+
+
+def credit(t, by, value):
+    """The most credit that one side, server or client, has given while it was sent 96 MiB on three streams."""
+    def send(sock):
+        sock.recv(1)
+        for _ in range(32):
+            sock.sendall(bytes(1 << 20))
+
+    def take(sock):
+        left = 32 << 20
+        while left > 0:
+            left -= len(sock.recv(1 << 20))
+        sock.sendall(b"x")
+    server = t.server(value if by == "server" else False)
+    client = t.client(server, value if by == "client" else False, admin_addr="127.0.0.1:0",
+                      local_target=str(t.world.target(send if by == "server" else take)))
+    client.web = split_address(client.wait_event("listening", 20, role="admin")["addr"])
+    client.transport = "ws"
+    counted = server if by == "server" else client
+    users = [dial(client.bridge) for _ in range(3)]
+    threads = []
+    for user in users:
+        if by == "server":
+            user.sendall(b"x")
+        threads.append(threading.Thread(target=read_exactly if by == "server" else send_and_wait,
+                                        args=(user, 32 << 20)))
+        threads[-1].start()
+    most = 0
+    while any(thread.is_alive() for thread in threads):
+        most = max(most, metrics(counted)["burrow_credit_bytes"])
+    for user in users:
+        user.close()
+    return most
+
+
+def send_and_wait(sock, n):
+    sock.sendall(bytes(n))
+    read_exactly(sock, 1)
+
+
+# A certificate besides the token, which is not a key source of its own then.
+BY_TOKEN = {"plugins": ["transport-ws", "auth-hmac"]}

@@ -133,8 +133,12 @@ def answer_after_eof(sock):
     sock.sendall(read_all(sock))
 
 
+_silent = []  # sockets that keep their ports, so that nobody else can listen there
+
+
 def refused_address():
     """An address of this machine where nothing listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return "127.0.0.1:%d" % sock.getsockname()[1]
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    _silent.append(sock)
+    return "127.0.0.1:%d" % sock.getsockname()[1]
