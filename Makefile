@@ -95,11 +95,10 @@ kube-api-test: deps-test build-all ## run those of them that need no more than t
 	KUBE_PART=api BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/kube $(PYTEST_ARGS)
 
 .PHONY: verify
-verify: deps-test build-all ## run the long forms of tests: 1,000 streams under 100 reloads, keys that rotate for minutes, 100 of each fault, Valgrind for each failed allocation (root)
+verify: deps-test build-all ## run the long forms of tests: 1,000 streams under 100 reloads, keys that rotate for minutes, 100 of each fault (root)
 	$(call installed,$(DEPS_VERIFY))
 	BURROW_LONG=1 BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e/test_reload.py tests/e2e/test_jwks.py $(PYTEST_ARGS)
 	$(MAKE) faults BURROW_LONG=1
-	CONFORMANCE_STEP=1 .ci/run deps valgrind
 
 # From the committed tree, into build/packages.
 .PHONY: package package-test

@@ -121,7 +121,7 @@ int plan_connect(struct expose *e)
     const struct expose_config *c = e->config;
     const struct kube_config_choice choice = {c->kubeconfig, c->kube_context, c->allow_exec != 0};
     bool must_load = !c->dry_run || given(c->kubeconfig) || given(c->kube_context);
-    char why[KUBE_WHY];
+    char why[KUBE_WHY] = "out of memory";
     int r = BURROW_OK;
     if (must_load || !given(c->name_space))
         r = kube_config_load(&choice, &e->kube, why);

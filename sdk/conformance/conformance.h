@@ -16,8 +16,10 @@
 #include <burrow/registry.h>
 #include <burrow/transport.h>
 
-#define REAL_LIMIT_MS 8000 /* for anything that is waited for */
-#define CHECK_SECONDS 90   /* alarm() ends a check, or one round of a check of many */
+#define REAL_LIMIT_MS (8000 * patience()) /* for anything that is waited for */
+#define NOTE "note: " /* a line on stderr that is printed also when the check holds */
+/* alarm() ends a check, or one round of a check of many. */
+#define CHECK_SECONDS (90 * patience())
 
 /* What the command line says. */
 struct subject {
@@ -68,6 +70,8 @@ extern const struct check life_checks[];
 const struct kind *kind_of(const struct subject *subject);
 
 /* ---- subject.c ---- */
+/* By how much all limits of real time are longer: 1, or CONFORMANCE_PATIENCE. */
+int patience(void);
 /* Parses the pairs, without the `left_out`-th and with value `instead` for it when that is not
  * NULL (left_out < 0: all as given). 0, or negative with err. */
 int life_configure(struct life *life, struct subject *subject, int left_out, const char *instead,
@@ -99,6 +103,8 @@ __attribute__((format(printf, 1, 2), noreturn)) void skip(const char *fmt, ...);
 void allocations_arm(struct life *life, unsigned k);
 /* Returns how many there were. */
 unsigned allocations_disarm(void);
+/* Whether the plugin's calls come to us at all: a tool may stand in between. */
+bool allocations_are_seen(void);
 /* Blocks that the whole process has; 0 where a sanitizer looks for leaks itself. */
 long allocations_live(void);
 

@@ -264,6 +264,9 @@ static unsigned poor_life(struct subject *s, unsigned k)
 
 static void failed_allocations(struct subject *s)
 {
+    if (!allocations_are_seen())
+        fake_host_fail("malloc is another's; with Valgrind give "
+                       "--soname-synonyms=somalloc=nouserintercepts");
     one_life(s); /* what libraries do once is not the plugin's */
     unsigned n = poor_life(s, 0), step = 1;
     const char *text = getenv("CONFORMANCE_STEP");
@@ -271,9 +274,12 @@ static void failed_allocations(struct subject *s)
         step = (unsigned)atoi(text);
     for (unsigned k = 1; k < ALLOCATIONS_MAX; k += step) {
         fprintf(stderr, "k = %u of about %u\n", k, n);
-        alarm(CHECK_SECONDS);
-        if (poor_life(s, k) < k)
+        alarm((unsigned)CHECK_SECONDS);
+        if (poor_life(s, k) < k) {
+            fprintf(stderr, NOTE "of about %u allocations each failed in its turn", n);
+            fprintf(stderr, step > 1 ? ", by steps of %u\n" : "\n", step);
             return;
+        }
     }
 }
 

@@ -33,7 +33,10 @@ static const char usage[] =
     "  --keeps=N          blocks of memory that a library keeps of each life, known and few\n"
     "  --run='WORDS'      command: what to run, needed; empty: the entry without a name\n"
     "\n"
-    "CONFORMANCE_STEP=N in the environment fails only every N-th allocation in turn.\n";
+    "In the environment, CONFORMANCE_STEP=N fails only every N-th allocation in turn, and\n"
+    "CONFORMANCE_PATIENCE=N makes limits of real time N times as long, for Valgrind, which wants\n"
+    "--soname-synonyms=somalloc=nouserintercepts here: the kit's own malloc must stay in its "
+    "place.\n";
 
 /* Of LeakSanitizer, where the program is built with it. */
 __attribute__((weak)) int __lsan_do_recoverable_leak_check(void);
@@ -44,7 +47,7 @@ _Noreturn static void child(const struct check *check, struct subject *subject, 
     if (freopen("/dev/null", "w", stdout) == NULL)
         _exit(1);
     signal(SIGPIPE, SIG_IGN);
-    alarm(CHECK_SECONDS);
+    alarm((unsigned)CHECK_SECONDS);
     check->run(subject);
     fflush(NULL);
     if (__lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check() != 0)
@@ -72,11 +75,15 @@ static void read_all(int fd, char *said)
     said[used] = '\0';
 }
 
-static void print_comment(const char *said)
+/* Of a check that holds only what it wants to be told: lines that begin with NOTE. */
+static void print_comment(const char *said, bool ok)
 {
     for (const char *line = said; *line != '\0';) {
-        size_t n = strcspn(line, "\n");
-        printf("# %.*s\n", (int)n, line);
+        size_t n = strcspn(line, "\n"), note = strlen(NOTE);
+        if (strncmp(line, NOTE, note) == 0)
+            printf("# %.*s\n", (int)(n - note), line + note);
+        else if (!ok)
+            printf("# %.*s\n", (int)n, line);
         line += n + (line[n] == '\n');
     }
 }
@@ -112,9 +119,9 @@ static bool run(unsigned number, const struct check *check, struct subject *subj
     first_line(said, reason, sizeof reason);
     printf("%s %u - %s: %s%s%s\n", ok ? "ok" : "not ok", number, check->name, check->sentence,
            skipped ? " # SKIP " : "", skipped ? reason : "");
+    print_comment(said, ok);
     if (ok)
         return true;
-    print_comment(said);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
         printf("# the check did not end within %d s\n", CHECK_SECONDS);
     else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT)

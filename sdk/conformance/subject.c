@@ -24,6 +24,13 @@ void skip(const char *fmt, ...)
     _exit(SKIPPED);
 }
 
+int patience(void)
+{
+    const char *text = getenv("CONFORMANCE_PATIENCE");
+    int n = text != NULL ? atoi(text) : 1;
+    return n >= 1 && n <= 100 ? n : 1;
+}
+
 const struct kind *kind_of(const struct subject *subject)
 {
     static const struct kind *const kinds[] = {&kind_auth, &kind_registry, &kind_transport,
@@ -129,7 +136,7 @@ bool life_wait(struct life *life, struct life *other, bool (*done)(void *), void
 {
     uint64_t began = real_ms(), now = began;
     for (unsigned turns = 0; !done(arg); turns++) {
-        if (now - began > REAL_LIMIT_MS)
+        if (now - began > (uint64_t)REAL_LIMIT_MS)
             return false;
         fake_host_turn(&life->host, life->hurried ? 0 : 2);
         if (other != NULL)
