@@ -228,9 +228,8 @@ static void tear_down(void *arg)
 int server_workers_create(struct server *server, struct error *err)
 {
     const struct server_config *c = &server->config;
-    const struct instance_group alone = {c->loop, c->log, c->instances, c->instance_count};
-    const struct instance_group *groups = c->worker_count > 0 ? c->workers : &alone;
-    const size_t n = c->worker_count > 0 ? c->worker_count : 1;
+    const struct instance_group *groups = c->workers;
+    const size_t n = c->worker_count;
     if (count_transports(&groups[0]) == 0)
         return error_set(err, BURROW_EINVAL,
                          "no transport plugin is in use: name one, such as --plugin transport-ws");

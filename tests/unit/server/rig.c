@@ -157,7 +157,8 @@ static void on_stopped(void *arg)
 void rig_start(struct rig *rig)
 {
     rig->workers[0] = (struct instance_group){rig->loop, &rig->log, rig->instances, 3};
-    rig->workers[1] = (struct instance_group){rig->loop, &rig->log, rig->instances, 1};
+    if (rig->workers[1].loop == NULL)
+        rig->workers[1] = (struct instance_group){rig->loop, &rig->log, rig->instances, 1};
     const struct server_config config = {.options = &rig->options,
                                          .workers = rig->workers,
                                          .worker_count = rig->worker_count,

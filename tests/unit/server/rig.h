@@ -41,7 +41,8 @@ struct rig {
     struct registry registry;
     struct instance auth, registry_instance;
     struct instance *instances[3];
-    struct instance_group workers[2]; /* on the same loop, the first with all of them */
+    struct instance_group workers[2]; /* the first with all of them; the second, unless
+                                          the test has made it, on the same loop */
     size_t worker_count;              /* 1, but where a test sets it before rig_start */
     struct server_options options;
     struct server *server;
