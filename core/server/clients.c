@@ -395,7 +395,7 @@ static void say_connected(const struct attachment *a, const struct claim *claim,
            burrow_str("peer", address_format(&claim->peer, text)),
            burrow_str("transport", claim->transport), burrow_uint("protocol", a->protocol),
            burrow_uint("resumed", resumed), burrow_str("auth", claim->right.auth),
-           burrow_int("expires_ms", a->expires_ms));
+           burrow_int("expires_ms", a->expires_ms), burrow_uint("worker", a->seat->worker->index));
     bridges_say(a->record);
 }
 
