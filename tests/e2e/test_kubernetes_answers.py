@@ -419,6 +419,21 @@ def test_an_exec_program_that_is_allowed_gives_the_token(world, tmp_path):
     assert api.authorizations == {"Bearer from-exec"}
 
 
+def test_a_token_file_is_read_again_for_each_request(world, kubeconfig, tmp_path):
+    api = Api(Store())
+    world.closing.append(api)
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    server = world.server("ws", "--enable-kube-api", "true", "--kubeconfig", kubeconfig(api.url, tokenFile=str(token)))
+    client = world.client(server, world.target(echo))
+    api.wait("POST")
+    token.write_text("second\n")
+    client.stop()
+    world.client(server, world.target(echo))
+    with api.news:
+        assert api.news.wait_for(lambda: api.authorizations == {"Bearer first", "Bearer second"}, SECONDS)
+
+
 def test_a_network_policy_without_labels_is_refused(burrow):
     done = burrow.run("server", "--enable-kube-api", "true", "--kube-network-policy", "everybody", env={"BURROW_JWT_HMAC_SECRET": SECRET})
     assert done.returncode == 2 and "--kube-network-policy (BURROW_KUBE_NETWORK_POLICY)" in done.stderr
