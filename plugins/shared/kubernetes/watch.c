@@ -153,7 +153,7 @@ static void on_list(void *arg, int result, int status, const json_t *body, const
 /* One line is one change. False: the watch was stopped, or must begin anew. */
 static bool on_line(struct kube_watch *w)
 {
-    json_t *change = json_loadb(w->line, w->len, 0, NULL);
+    json_t *change = json_loadb(w->len > 0 ? w->line : "", w->len, 0, NULL);
     const char *type = json_string_value(json_object_get(change, "type"));
     const json_t *object = json_object_get(change, "object");
     bool goes_on = false;
@@ -168,6 +168,8 @@ static bool on_line(struct kube_watch *w)
 
 static bool keep(struct kube_watch *w, const char *p, size_t n)
 {
+    if (n == 0)
+        return true;
     if (n > MAX_LINE - w->len)
         return false;
     if (w->len + n > w->room) {
