@@ -5,8 +5,13 @@
 
 #include "base/log.h"
 
+#include <stddef.h>
+
 /* Every connection through a tunnel is a descriptor; the soft limit is there for programs
  * that use select. Raises it to the hard one, or warns. */
 void limits_raise_descriptors(const struct log *log);
+
+/* Cores that this process may run on; at least 1. */
+size_t limits_cores(void);
 
 #endif

@@ -2,6 +2,7 @@
 /* `burrow server`: its options and its place in the runtime. */
 #include "server/server.h"
 
+#include "cli/limits.h"
 #include "cli/service.h"
 #include "config/known.h"
 
@@ -58,6 +59,16 @@ static int check(const struct runtime *rt, struct error *err)
                          "--tls-addr (BURROW_TLS_ADDR), or another with --listen (BURROW_LISTEN)");
     int rc = server_options_check(o, err);
     return rc == BURROW_OK ? check_listen(rt, o, err) : rc;
+}
+
+static size_t workers(const struct runtime *rt)
+{
+    const struct server_options *o = rt->options;
+    size_t n = 1;
+    (void)workers_parse(o->workers, &n, NULL); /* check allowed it */
+    if (n == 0)
+        n = limits_cores();
+    return n < SERVER_MAX_WORKERS ? n : SERVER_MAX_WORKERS;
 }
 
 static int create(struct runtime *rt, burrow_timer_fn *stopped, void *arg, void **ret_self,
@@ -120,5 +131,6 @@ const struct cli_command cli_server = {
     .options_size = sizeof(struct server_options),
     .kinds = 1u << BURROW_KIND_TRANSPORT | 1u << BURROW_KIND_AUTH | 1u << BURROW_KIND_REGISTRY,
     .check = check,
+    .workers = workers,
     .run = run_server,
 };

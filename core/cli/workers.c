@@ -6,6 +6,7 @@
 #include "loop/calls.h"
 #include "loop/thread.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -105,6 +106,7 @@ static int make_loops(struct runtime_state *s, size_t n)
         rc = make_loop(s, &s->workers[i]);
         s->rt.worker_count += rc == BURROW_OK;
     }
+    json_object_seed(0); /* likewise once, and not by whichever thread is first */
     for (size_t i = 1; rc == BURROW_OK && i < n; i++) {
         char name[16];
         snprintf(name, sizeof name, "worker-%u", (unsigned)i);

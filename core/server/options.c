@@ -54,6 +54,8 @@ const struct burrow_option server_option_table[] = {
         "streams of one client at once"),
     BURROW_OPTION_BYTES(S, buffer_limit, "buffer-limit", "128MiB", R, 1 << 20, (int64_t)1 << 40,
         "bytes that all clients together may have under way to this process"),
+    BURROW_OPTION_STRING(S, workers, "workers", "1", "COUNT", 0, NULL,
+        "threads that share the clients, up to 64; auto is one for each core that this process may use"),
     BURROW_OPTION_BOOL(S, metrics_per_service, "metrics-per-service", "false", R,
         "add metrics of each service, with client id and service name as labels"),
     BURROW_OPTION_BOOL(S, token_in_register, "token-in-register", "false", R,
@@ -164,6 +166,23 @@ int port_range_parse(const char *text, struct port_range *ret, struct error *err
     return BURROW_OK;
 }
 
+int workers_parse(const char *text, size_t *ret, struct error *err)
+{
+    char quoted[320];
+    size_t count = 0, n = strspn(text, "0123456789");
+    for (size_t i = 0; i < n && count <= SERVER_MAX_WORKERS; i++)
+        count = count * 10 + (size_t)(text[i] - '0');
+    bool is_auto = strcmp(text, "auto") == 0;
+    if (!is_auto && (text[n] != '\0' || count == 0 || count > SERVER_MAX_WORKERS))
+        return error_set(
+            err, BURROW_EINVAL,
+            "--workers (BURROW_WORKERS): %s is no number of workers; expected 1 to %u, "
+            "or auto",
+            option_quote(text, quoted, sizeof quoted), SERVER_MAX_WORKERS);
+    *ret = count;
+    return BURROW_OK;
+}
+
 static int check_ports(const struct server_options *options, struct error *err)
 {
     struct port_range range;
@@ -189,6 +208,9 @@ int server_options_check(const struct server_options *options, struct error *err
         rc = check_bridge_host(options->bridge_host, err);
     if (rc == BURROW_OK)
         rc = check_ports(options, err);
+    size_t workers;
+    if (rc == BURROW_OK && options->workers != NULL)
+        rc = workers_parse(options->workers, &workers, err);
     if (rc != BURROW_OK)
         return rc;
     if (options->heartbeat_timeout <= options->heartbeat_interval)

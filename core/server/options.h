@@ -18,12 +18,17 @@ struct server_options {
     int64_t drain_timeout;                         /* ms */
     int64_t max_clients, max_streams;
     int64_t buffer_limit; /* bytes */
+    const char *workers;  /* a number, or "auto" */
     uint8_t metrics_per_service;
     uint8_t token_in_register;
     struct burrow_list listen; /* NAME=ADDRESS */
 };
 
 #define SERVER_MAX_LISTEN 16
+#define SERVER_MAX_WORKERS 64u
+
+/* A number of workers from 1 on, or "auto", which is 0. */
+int workers_parse(const char *text, size_t *ret, struct error *err);
 
 /* One item of --listen: which transport, and where: a Unix socket or HOST:PORT. */
 struct listen_item {

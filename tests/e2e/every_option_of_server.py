@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of test_every_option.py: the server's own options, and those of the plugins that it mostly has."""
+import os
 import signal
 import socket
 import subprocess
@@ -102,6 +103,25 @@ def server_max_streams(t):
         user.sendall(b"x")
         assert read_exactly(user, 1) == b"x"
         assert is_reset(client.bridge)
+
+
+def workers(server):
+    """The names of its threads that have a loop of their own."""
+    names = []
+    for task in os.listdir(f"/proc/{server.pid}/task"):
+        with open(f"/proc/{server.pid}/task/{task}/comm") as comm:
+            names.append(comm.read().strip())
+    return sorted(name for name in names if name.startswith("worker-"))
+
+
+@row("server", "workers")
+def server_workers(t):
+    server = t.server("3")
+    assert workers(server) == ["worker-1", "worker-2"]
+    for name in ("a", "b", "c", "d"):
+        assert ping(t.client(server, client_id=name).bridge)
+    assert len(workers(t.server("auto"))) == len(os.sched_getaffinity(0)) - 1
+    assert workers(t.server()) == []
 
 
 @row("server", "metrics-per-service")

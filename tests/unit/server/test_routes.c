@@ -306,6 +306,35 @@ static void requests_come_by_a_link_and_keep_it_for_ten_seconds(void **state)
     assert_true(conn->closing);
 }
 
+static void workers_are_a_number_or_auto(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t n;
+        int rc;
+    } rows[] = {
+        {"1", 1, BURROW_OK},
+        {"64", 64, BURROW_OK},
+        {"auto", 0, BURROW_OK},
+        {"0", 7, BURROW_EINVAL},
+        {"65", 7, BURROW_EINVAL},
+        {"", 7, BURROW_EINVAL},
+        {"2x", 7, BURROW_EINVAL},
+        {"-1", 7, BURROW_EINVAL},
+        {"AUTO", 7, BURROW_EINVAL},
+        {"1 ", 7, BURROW_EINVAL},
+        {"18446744073709551617", 7, BURROW_EINVAL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct error err = {0};
+        size_t n = 7;
+        assert_int_equal(workers_parse(rows[i].text, &n, &err), rows[i].rc);
+        assert_int_equal(n, rows[i].n);
+        assert_true(rows[i].rc == BURROW_OK || strstr(err.text, "--workers (BURROW_WORKERS): "));
+    }
+}
+
 static void the_option_table_is_sound(void **state)
 {
     (void)state;
@@ -357,6 +386,7 @@ int main(void)
         TEST(what_was_asked_and_cancelled_is_not_answered),
         TEST(what_was_asked_goes_with_the_loop),
         TEST(requests_come_by_a_link_and_keep_it_for_ten_seconds),
+        cmocka_unit_test(workers_are_a_number_or_auto),
         TEST(the_option_table_is_sound),
         TEST(contradictions_of_options_are_named),
     };
