@@ -131,6 +131,24 @@ int tls_server_context(const struct tls_options *options, const char *alpn, SSL_
     return r;
 }
 
+/* The system's store takes long to read, which who never dials, such as a
+ * server, need not spend at every start and reload: it is read before the first connection. */
+static bool want_system(SSL_CTX *ctx)
+{
+    static char wanted; /* its address is what counts */
+    return SSL_CTX_set_app_data(ctx, &wanted) == 1;
+}
+
+static int trust_system(SSL_CTX *ctx)
+{
+    if (SSL_CTX_get_app_data(ctx) == NULL)
+        return BURROW_OK;
+    if (SSL_CTX_set_default_verify_paths(ctx) != 1)
+        return BURROW_ENOMEM;
+    SSL_CTX_set_app_data(ctx, NULL);
+    return BURROW_OK;
+}
+
 static int fill_client(SSL_CTX *ctx, const struct tls_options *options, const char *alpn,
                        struct tls_error *err)
 {
@@ -147,8 +165,8 @@ static int fill_client(SSL_CTX *ctx, const struct tls_options *options, const ch
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     if (options->ca != NULL)
         r = tls_file_authorities(ctx, "tls-ca", options->ca, NULL, err);
-    else if (SSL_CTX_set_default_verify_paths(ctx) != 1)
-        r = tls_error_set(err, BURROW_EIO, "the system's store of certificates cannot be used");
+    else if (!options->skip_verify)
+        r = want_system(ctx) ? BURROW_OK : tls_error_set(err, BURROW_ENOMEM, "out of memory");
     SSL_CTX_set_verify(ctx, options->skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
     return r;
 }
@@ -180,6 +198,9 @@ static bool is_address(const char *host)
 int tls_client_name(SSL *ssl, const char *host)
 {
     ERR_clear_error();
+    int r = trust_system(SSL_get_SSL_CTX(ssl));
+    if (r < 0)
+        return r;
     if (is_address(host))
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1 ? BURROW_OK
                                                                              : BURROW_ENOMEM;

@@ -19,16 +19,16 @@ def ping(user):
 
 def test_streams_outlive_the_token_that_they_began_with(world, burrow, tmp_path):
     token = tmp_path / "token"
-    write(token, burrow.mint("client-a", expires_in="5s"))
     server = world.server("ws")
-    client = world.client(server, world.target(echo), "--bearer-token-file", token, "--token-refresh-window", "4s",
+    write(token, burrow.mint("client-a", expires_in="15s"))
+    client = world.client(server, world.target(echo), "--bearer-token-file", token, "--token-refresh-window", "14s",
                           token="")
     with dial(client.bridge) as user:
         ping(user)
         write(token, burrow.mint("client-a", expires_in="1h"))
         client.wait_event("token_renewed", 30)
         server.wait_event("token_renewed", 30, client="client-a")
-        time.sleep(5)  # the first token's end
+        time.sleep(15)  # the first token's end
         ping(user)
         with dial(client.bridge) as other:
             ping(other)
