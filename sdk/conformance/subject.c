@@ -132,6 +132,17 @@ static uint64_t real_ms(void)
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* Who waits for the network has had a moment; who waits for the clock gets it. Two ends that shake
+ * hands may need a long moment; a hurried life waits for turns alone, so that each goes the same
+ * way. */
+static bool is_the_clocks(const struct life *life, unsigned turns, uint64_t waited_ms)
+{
+    unsigned calm = life->d->kind == BURROW_KIND_TRANSPORT ? (unsigned)patience() : 1;
+    if (life->hurried)
+        return turns > 40;
+    return turns > 100 * calm || waited_ms > 500 * calm;
+}
+
 bool life_wait(struct life *life, struct life *other, bool (*done)(void *), void *arg)
 {
     uint64_t began = real_ms(), now = began;
@@ -142,8 +153,7 @@ bool life_wait(struct life *life, struct life *other, bool (*done)(void *), void
         if (other != NULL)
             fake_host_turn(&other->host, 2);
         now = real_ms();
-        /* Who waits for the network has had a moment; who waits for the clock gets it. */
-        if (turns > 100 || now - began > 500 || (life->hurried && turns > 40)) {
+        if (is_the_clocks(life, turns, now - began)) {
             fake_host_advance(&life->host, life->hurried ? 250 : 20);
             if (other != NULL)
                 fake_host_advance(&other->host, 20);
