@@ -10,12 +10,12 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <execinfo.h>
 #include <link.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unwind.h>
 
 #define RANGES_MAX 4
 #define WAYS 256
@@ -96,20 +96,29 @@ static bool is_next_denied(void)
     return atomic_fetch_add(&state.counted, 1) + 1 == state.k;
 }
 
+struct walk {
+    uint64_t sum;
+    unsigned depth;
+};
+
+static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *arg)
+{
+    struct walk *walk = arg;
+    walk->sum = (walk->sum ^ (uint64_t)_Unwind_GetIP(context)) * 1099511628211u;
+    return ++walk->depth < WAY_DEPTH ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
 /* Where ways are more than there is room for, all count. */
 static bool has_come_too_often(void)
 {
-    void *addresses[WAY_DEPTH];
-    uint64_t sum = 1469598103934665603u;
-    int n = backtrace(addresses, WAY_DEPTH);
-    for (int i = 0; i < n; i++)
-        sum = (sum ^ (uint64_t)(uintptr_t)addresses[i]) * 1099511628211u;
-    sum |= 1;
+    struct walk walk = {1469598103934665603u, 0};
+    _Unwind_Backtrace(add_frame, &walk);
+    walk.sum |= 1;
     for (size_t i = 0; i < WAYS; i++) {
-        struct way *way = &state.ways[(sum + i) % WAYS];
-        if (way->sum != 0 && way->sum != sum)
+        struct way *way = &state.ways[(walk.sum + i) % WAYS];
+        if (way->sum != 0 && way->sum != walk.sum)
             continue;
-        way->sum = sum;
+        way->sum = walk.sum;
         return ++way->times > SAME_WAY_MAX;
     }
     return false;
@@ -194,6 +203,33 @@ EXPORTED int posix_memalign(void **ret, size_t alignment, size_t n)
     return 0;
 }
 
+/* The C library's, which a sanitizer would serve past our malloc. */
+static char *duplicate(const char *text, size_t n)
+{
+    if (atomic_load_explicit(&state.armed, memory_order_relaxed) && !has_come_too_often() &&
+        is_next_denied()) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    find_real();
+    char *copy = counted(real.malloc(n + 1));
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, text, n);
+    copy[n] = '\0';
+    return copy;
+}
+
+EXPORTED char *strdup(const char *text)
+{
+    return duplicate(text, strlen(text));
+}
+
+EXPORTED char *strndup(const char *text, size_t n)
+{
+    return duplicate(text, strnlen(text, n));
+}
+
 EXPORTED void free(void *p)
 {
     if (p == NULL)
@@ -247,8 +283,6 @@ static bool host_denies(void *arg)
 
 void allocations_arm(struct life *life, unsigned k)
 {
-    void *unused[1];
-    backtrace(unused, 1); /* its first call takes memory */
     memset(state.ways, 0, sizeof state.ways);
     state.range_count = 0;
     dl_iterate_phdr(note_range, (void *)(uintptr_t)plugin_path(life->subject->plugin));

@@ -9,6 +9,8 @@ struct wrong {
     struct burrow_timer *timer;
 };
 
+#include "create.h"
+
 static void finish(struct wrong *w, int32_t exit_code)
 {
     w->command->finished(w->host->self, exit_code);
@@ -106,17 +108,6 @@ static void bind_host(void *self, const struct burrow_command_host *command)
 {
     struct wrong *w = self;
     w->command = command;
-}
-
-static int create(const struct burrow_host *host, const void *config, void **ret_self)
-{
-    struct wrong *w = calloc(1, sizeof *w);
-    (void)config;
-    if (w == NULL)
-        return BURROW_ENOMEM;
-    w->host = host;
-    *ret_self = w;
-    return BURROW_OK;
 }
 
 static const struct burrow_subcommand subcommands[] = {

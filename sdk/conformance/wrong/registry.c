@@ -10,6 +10,8 @@ struct wrong {
     int published;
 };
 
+#include "create.h"
+
 static void finish(struct wrong *w, struct burrow_registry_op *op, int32_t result)
 {
     w->registry->done(op, result, result < 0 ? "it was there" : NULL);
@@ -71,17 +73,6 @@ static void bind_host(void *self, const struct burrow_registry_host *registry)
 {
     struct wrong *w = self;
     w->registry = registry;
-}
-
-static int create(const struct burrow_host *host, const void *config, void **ret_self)
-{
-    struct wrong *w = calloc(1, sizeof *w);
-    (void)config;
-    if (w == NULL)
-        return BURROW_ENOMEM;
-    w->host = host;
-    *ret_self = w;
-    return BURROW_OK;
 }
 
 static void stop(void *self)
