@@ -102,14 +102,6 @@ def ping(address):
         return read_exactly(user, 1) == b"x"
 
 
-def eventually(check, seconds=20):
-    """Until check() is true; the deadline is generous, for what it waits for is not announced."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
-
-
 def both(option):
     def register(function):
         for command in ROWS:

@@ -3,13 +3,12 @@
 a file, and to the registry for Kubernetes."""
 import json
 import threading
-import time
 
-from every_option import eventually, ping, row
+from every_option import ping, row
 from harness.authority import Authority
 from harness.provider import Key, Provider, knock
-from harness.sockets import echo
 from harness.tokens import TokenFile
+from harness.wait import descriptors, until
 from test_auth_http import Service, allow
 from test_kubernetes_answers import Api, Cluster
 
@@ -54,9 +53,9 @@ def jwks_keep(t):
     keys = KeySet(t)
     server = t.server("2s", jwks_refresh="100ms", **keys.settings)
     server.wait_event("jwks_loaded", 20)
-    eventually(lambda: knock(server, keys.token)[0] == 101)
+    until(lambda: knock(server, keys.token)[0] == 101)
     keys.provider.manner = lambda _, request: request.reply(500)
-    eventually(lambda: knock(server, keys.token)[0] != 101)  # by default it is let in for a day
+    until(lambda: knock(server, keys.token)[0] != 101)  # by default it is let in for a day
     server.wait_event("jwks_expired", 20)
 
 
@@ -129,12 +128,13 @@ def auth_http_max_requests(t):
     for value, at_once in ((False, 2), ("1", 1)):
         judge = Judge(t)
         judge.hold = threading.Event()
-        ends = judge.knocks(t.server(value, **judge.settings), "t1", "t2")
-        judge.wait_requests(at_once)
-        time.sleep(0.3)  # for a second question, which must not come
-        assert judge.requests == at_once
+        server = t.server(value, **judge.settings)
+        before = descriptors(server)
+        ends = judge.knocks(server, "t1", "t2")
+        until(lambda: judge.at_once == at_once and descriptors(server) >= before + 2)
         judge.hold.set()
         assert ends() == [101, 101]
+        assert judge.most == at_once
 
 
 @row("server", "auth-http-cache")

@@ -5,9 +5,10 @@ import signal
 import socket
 import subprocess
 
-from every_option import BY_TOKEN, Relay, credit, eventually, get, is_drained, ping, row
+from every_option import BY_TOKEN, Relay, credit, get, is_drained, ping, row
 from harness.burrow import AUDIENCE, ISSUER, split_address
 from harness.sockets import dial, echo, is_reset, read_exactly
+from harness.wait import until
 from test_admission import forge
 from test_status import metrics
 
@@ -129,7 +130,7 @@ def metrics_per_service(t):
     name = 'burrow_service_connections_total{client="c",service=""}'
     server = t.server(None)
     assert ping(t.client(server).bridge)
-    eventually(lambda: metrics(server)[name] == 1)
+    until(lambda: metrics(server)[name] == 1)
     server = t.server()
     t.client(server)
     assert name not in metrics(server)
@@ -150,7 +151,7 @@ def heartbeat_interval(t):
     relay = Relay(t.world, server.web)
     t.client(server, server_url=f"ws://{relay.target}/ws")
     before = relay.pieces
-    eventually(lambda: relay.pieces >= before + 10)  # by default it is one in 10 s
+    until(lambda: relay.pieces >= before + 10)  # by default it is one in 10 s
 
 
 @row("server", "heartbeat-timeout")
@@ -166,7 +167,7 @@ def is_forgotten(t, server):
     client = t.client(server)
     assert metrics(server)["burrow_clients_known"] == 1
     client.stop()
-    eventually(lambda: metrics(server)["burrow_clients_known"] == 0)
+    until(lambda: metrics(server)["burrow_clients_known"] == 0)
 
 
 @row("server", "sweep-interval")

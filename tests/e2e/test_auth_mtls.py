@@ -2,12 +2,12 @@
 """auth-mtls: clients that are known by their TLS certificate, over WebSocket and raw TLS."""
 import http.client
 import ssl
-import time
 
 import pytest
 
 from harness.authority import Authority
-from harness.sockets import dial, echo, read_exactly
+from harness.sockets import dial, echo, read_exactly, serves
+from harness.wait import until
 
 SECURE = ("wss", "tls")
 
@@ -96,14 +96,7 @@ def test_after_the_certificate_has_ended_no_stream_is_opened(world, transport, a
     server = serve(world, transport, authority)
     client = world.client(server, world.target(echo), *authority.flags("/CN=client-a", seconds=6), token="")
     hello(client)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            hello(client)
-        except (EOFError, OSError):
-            return
-        time.sleep(0.2)
-    raise AssertionError("streams are still opened")
+    until(lambda: not serves(client.bridge), "streams are still opened", 30)
 
 
 def test_a_client_may_be_required_to_show_a_certificate_whoever_judges(world, burrow, transport, authority):

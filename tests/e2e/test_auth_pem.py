@@ -4,12 +4,12 @@ import re
 import os
 import socket
 import subprocess
-import time
 
 import pytest
 
 from harness.burrow import AUDIENCE, ISSUER
 from harness.sockets import dial, echo, read_exactly
+from harness.wait import until
 
 KINDS = {"RS256": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "PS384": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
          "ES256": ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"], "ES512": ["EC", "-pkeyopt", "ec_paramgen_curve:P-521"],
@@ -121,13 +121,8 @@ def memory_and_descriptors(pid):
 
 def settled(pid, descriptors):
     """Memory once no more than so many descriptors are open."""
-    until = time.monotonic() + 30
-    while True:
-        memory, now = memory_and_descriptors(pid)
-        if now <= descriptors:
-            return memory
-        assert time.monotonic() < until, f"{now} descriptors are open, {descriptors} were before"
-        time.sleep(0.05)
+    until(lambda: memory_and_descriptors(pid)[1] <= descriptors, f"more than {descriptors} descriptors are open", 30)
+    return memory_and_descriptors(pid)[0]
 
 
 def test_ten_thousand_handshakes_with_rs256_leak_nothing(world, burrow, tmp_path):

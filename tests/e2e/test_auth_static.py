@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from harness.sockets import dial, echo, read_exactly
+from harness.sockets import dial, echo, read_exactly, serves
 from harness.tokens import TokenFile
+from harness.wait import until
 
 TOKEN = "a-token-of-the-tests-5e884898da28047151d0e56f8dc62927"
 
@@ -67,14 +68,7 @@ def test_the_client_learns_when_its_token_ends(world, tokens):
     server = world.server("ws", *tokens.flags, auth=False)
     client = world.client(server, world.target(echo), token=TOKEN)
     hello(client)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            hello(client)
-        except (EOFError, OSError):
-            return
-        time.sleep(0.2)
-    raise AssertionError("streams are still opened")
+    until(lambda: not serves(client.bridge), "streams are still opened", 30)
 
 
 def test_a_changed_file_counts_for_who_comes_next(world, tokens):

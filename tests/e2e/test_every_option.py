@@ -16,10 +16,11 @@ import pytest
 import every_option_of_client  # noqa: F401 - it fills the table, and so do these
 import every_option_of_plugins  # noqa: F401
 import every_option_of_server  # noqa: F401
-from every_option import ROWS, Try, both, eventually
+from every_option import ROWS, Try, both
 from harness.burrow import SECRET, clean_environment
 from harness.process import Process
 from harness.sockets import echo
+from harness.wait import until
 
 # Options that a command takes though they say nothing to it: the transports have one table of options.
 ELSEWHERE = {"server": {"tls-ca", "tls-skip-verify"},
@@ -84,7 +85,7 @@ def log_level(t, command):
     process = Process(command, [t.burrow.binary, command, *flags, "--config", settings], env=clean_environment(**env))
     t.world.processes.append(process)
     chatty = starts(t, command, ["--config", settings], {})
-    eventually(lambda: catches_sigterm(process.pid))
+    until(lambda: catches_sigterm(process.pid))
     process.stop()
     assert not process.events and chatty.events
 

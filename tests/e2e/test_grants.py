@@ -151,8 +151,8 @@ def test_a_session_that_waits_for_its_rate_costs_no_time(world, granted):
         read_exactly(user, 1000)
         server.wait_event("rate_limited", 20)
         before = used()
-        time.sleep(3)
-        assert used() - before <= 20
+        time.sleep(1)
+        assert used() - before <= 10
 
 
 def test_an_unlimited_client_is_not_slowed_by_a_limited_one(world, granted):

@@ -61,13 +61,18 @@ def test_the_watchdog_is_fed(world, manager):
         manager.wait("WATCHDOG=1")
 
 
+def started(world, manager, side):
+    """The server, or the client, under the manager, which has heard that it is ready."""
+    process = world.server(env=manager.environment if side == "server" else {})
+    if side == "client":
+        process = world.client(process, world.target(echo), env=manager.environment)
+    manager.wait("READY=1")
+    return process
+
+
 @pytest.mark.parametrize("side", ["server", "client"])
 def test_the_end_is_announced(world, manager, side):
-    server = world.server(env=manager.environment if side == "server" else {})
-    process = server
-    if side == "client":
-        process = world.client(server, world.target(echo), env=manager.environment)
-    manager.wait("READY=1")
+    process = started(world, manager, side)
     process.signal(signal.SIGTERM)
     manager.wait("STOPPING=1")
     # The end of the test tells all that still run to end, and a second signal is not an orderly end.
@@ -77,11 +82,7 @@ def test_the_end_is_announced(world, manager, side):
 @pytest.mark.parametrize("side", ["server", "client"])
 def test_a_reload_is_announced_with_its_time(world, manager, side):
     """What Type=notify-reload of systemd 253 asks for: the time lies between the signal and the answer."""
-    server = world.server(env=manager.environment if side == "server" else {})
-    process = server
-    if side == "client":
-        process = world.client(server, world.target(echo), env=manager.environment)
-    manager.wait("READY=1")
+    process = started(world, manager, side)
     before = time.monotonic_ns() // 1000
     process.signal(signal.SIGHUP)
     lines = manager.wait("RELOADING=1").splitlines()

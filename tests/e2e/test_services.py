@@ -7,7 +7,6 @@ import ssl
 import struct
 import subprocess
 import threading
-import time
 import urllib.request
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from harness.burrow import split_address
 from harness.programs import Cluster, Nginx, Redis, psql
 from harness.sockets import Target, dial, echo, is_reset, read_exactly
+from harness.wait import until
 
 CLIENT_ID = "client-a"
 BAD_LISTS = {
@@ -160,7 +160,7 @@ def test_the_variable_and_the_file_hold_lists_too(world, burrow, tmp_path):
     path = tmp_path / "burrow.yaml"
     path.write_text(f"local-target:\n  - one={one}\n  - {two},name=two\n"
                     f"  - name: three\n    target: {three}\n    proxy-protocol: off\n")
-    from harness.burrow import Client, clean_environment
+    from harness.burrow import clean_environment
     from harness.process import Process
     argv = [burrow.binary, "client", "--server-url", server.url, "--client-id", CLIENT_ID]
     for extra, env in ((["--config", str(path)], {}),
@@ -248,10 +248,9 @@ def test_each_service_has_metrics_of_its_own_where_that_is_asked_for(world):
             'burrow_service_bytes_total{client="client-a",service="pg",direction="in"}': "3001",
             'burrow_service_bytes_total{client="client-a",service="pg",direction="out"}': "3001",
         }
-        deadline = time.monotonic() + 20
-        while (seen := {k: v for k, v in read_metrics(server).items() if k in expected}) != expected:
-            assert time.monotonic() < deadline, seen
-            time.sleep(0.05)
+        def seen():
+            return {k: v for k, v in read_metrics(server).items() if k in expected}
+        until(lambda: seen() == expected, seen)
     assert float(read_metrics(server)["burrow_stream_open_seconds_count"]) == 4
 
 

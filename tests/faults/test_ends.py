@@ -9,6 +9,7 @@ import time
 
 from harness.burrow import split_address
 from harness.sockets import dial, read_all
+from harness.wait import descriptors
 from network import SERVER
 from streams import Streams
 
@@ -41,10 +42,6 @@ def at(event):
 def percentile(values, part):
     values = sorted(values)
     return values[min(len(values) - 1, int(part * len(values)))]
-
-
-def descriptors(process):
-    return len(os.listdir(f"/proc/{process.pid}/fd"))
 
 
 class Pair:

@@ -8,6 +8,7 @@ import threading
 import time
 
 from harness.sockets import dial, echo, read_all, read_exactly
+from harness.wait import descriptors
 from many import Many, raise_descriptors
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -19,10 +20,6 @@ def cpu_seconds(process):
     with open(f"/proc/{process.pid}/stat") as stat:
         fields = stat.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def descriptors(process):
-    return len(os.listdir(f"/proc/{process.pid}/fd"))
 
 
 def links(process):

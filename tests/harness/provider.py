@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from harness.burrow import AUDIENCE, ISSUER
+from harness.wait import until
 
 
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
@@ -78,10 +79,7 @@ class Web:
 
     def wait_requests(self, n, seconds=20):
         """Until so many have come since the start."""
-        deadline = time.monotonic() + seconds
-        while self.requests < n:
-            assert time.monotonic() < deadline, f"{self.requests} requests, not {n}, in {seconds} s"
-            time.sleep(0.02)
+        until(lambda: self.requests >= n, lambda: f"{self.requests} requests, not {n}, in {seconds} s", seconds)
 
     def wait_more(self, n, seconds=20):
         """Until n more have come than now."""

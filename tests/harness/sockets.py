@@ -60,6 +60,14 @@ def is_reset(address, seconds=TIMEOUT):
         return was_reset(sock, seconds)
 
 
+def serves(address):
+    """Whether a new connection gets its echo."""
+    with contextlib.suppress(OSError, EOFError), dial(address) as sock:
+        sock.sendall(b"x")
+        return read_exactly(sock, 1) == b"x"
+    return False
+
+
 class Target:
     """A listener whose connections are each handled by `handler(sock)` on a thread of their own;
     without a handler the test takes them with accept()."""

@@ -278,6 +278,12 @@ class Peer:
                 raise AssertionError(f"no {type} {members}: {self.controls} {self.wire.end} {self.faults}")
             return found()[count - 1]
 
+    def beat(self):
+        """A heartbeat and its answer: what burrow had to do or to say before, it has."""
+        count = sum(c["type"] == "heartbeat_ack" for c in self.controls)
+        self.wire.control("heartbeat")
+        self.wait_control("heartbeat_ack", count=count + 1)
+
     def wait_end(self, seconds=20):
         """The Close code with which burrow ended the connection, None when it was cut."""
         assert self.ended.wait(seconds), "the connection stands"
