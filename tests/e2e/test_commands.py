@@ -290,7 +290,7 @@ def test_the_documents_tell_the_codes_that_the_server_sends():
     for name in os.listdir(os.path.join(ROOT, "core/server")):
         if name.endswith(".c"):
             text = source("core/server/" + name)
-            sent |= set(re.findall(r'(?:send_error\(h|refuse\(h, \w+|session_close\([^;]*?), "(\w+)"', text))
+            sent |= set(re.findall(r'(?:send_error\(h|refuse\(h, \w+|refuse\(claim|(?:session|seat)_close\([^;]*?), "(\w+)"', text))
     assert {"identity_mismatch", "protocol", "draining", "superseded"} <= sent
     missing = {code for code in sent if f"| `{code}` |" not in operations()}
     assert not missing
