@@ -10,95 +10,105 @@
 #include "base/reserve.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LARGE (1u << 20) /* the reserve is the one block of more than this */
-
 void *__real_malloc(size_t n);
 void *__real_realloc(void *p, size_t n);
-void __real_free(void *p);
 void *__wrap_malloc(size_t n);
 void *__wrap_realloc(void *p, size_t n);
-void __wrap_free(void *p);
 
-static struct {
-    void *reserve;
-    bool none_left; /* for realloc */
-} system_memory;
+static bool none_left;
 
-void *__wrap_malloc(size_t n)
+void *__wrap_malloc(size_t n) /* compilers call it for realloc(NULL, n) */
 {
-    void *p = __real_malloc(n);
-    if (n > LARGE)
-        system_memory.reserve = p;
-    return p;
+    return none_left ? NULL : __real_malloc(n);
 }
 
 void *__wrap_realloc(void *p, size_t n)
 {
-    return system_memory.none_left ? NULL : __real_realloc(p, n);
+    return none_left ? NULL : __real_realloc(p, n);
 }
 
-void __wrap_free(void *p)
-{
-    if (p != NULL && p == system_memory.reserve) {
-        system_memory.reserve = NULL;
-        system_memory.none_left = false;
-    }
-    __real_free(p);
-}
-
-static void it_is_given_up_when_the_system_gives_nothing(void **state)
+static int setup(void **state)
 {
     (void)state;
+    none_left = false;
     reserve_fill();
-    assert_non_null(system_memory.reserve);
+    return 0;
+}
+
+static void it_gives_when_the_system_gives_nothing(void **state)
+{
+    (void)state;
     char *p = reserve_realloc(NULL, 4);
     memcpy(p, "abc", 4);
-    system_memory.none_left = true;
+    none_left = true;
     p = reserve_realloc(p, 4096);
     assert_non_null(p);
     assert_string_equal(p, "abc");
-    assert_null(system_memory.reserve);
     assert_null(reserve_realloc(p, 0));
 }
 
-static void without_it_the_old_block_stays(void **state)
+/* As an array of libev's grows while memory stays full. */
+static void it_gives_again_and_again(void **state)
 {
     (void)state;
-    reserve_fill();
-    system_memory.none_left = true;
-    char *p = reserve_realloc(NULL, 4);
-    assert_null(system_memory.reserve);
-    memcpy(p, "abc", 4);
-    system_memory.none_left = true;
-    assert_null(reserve_realloc(p, 4096));
-    assert_string_equal(p, "abc");
-    system_memory.none_left = false;
-    assert_null(reserve_realloc(p, 0));
+    none_left = true;
+    unsigned char *one = NULL, *other = NULL;
+    for (long n = 64; n <= 256 * 1024; n *= 2) {
+        one = reserve_realloc(one, n);
+        other = reserve_realloc(other, n);
+        assert_non_null(one);
+        assert_non_null(other);
+        assert_int_equal((uintptr_t)one % _Alignof(max_align_t), 0);
+        for (long i = 0; n > 64 && i < n / 2; i++) {
+            assert_int_equal(one[i], 1);
+            assert_int_equal(other[i], 2);
+        }
+        memset(one, 1, (size_t)n);
+        memset(other, 2, (size_t)n);
+    }
+    assert_null(reserve_realloc(one, 0));
+    assert_null(reserve_realloc(other, 0));
 }
 
-static void it_is_filled_again(void **state)
+static void what_it_gave_goes_back_to_the_system(void **state)
 {
     (void)state;
-    reserve_fill();
-    void *first = system_memory.reserve;
-    assert_non_null(first);
-    reserve_fill();
-    assert_ptr_equal(system_memory.reserve, first);
-    system_memory.none_left = true;
-    void *p = reserve_realloc(NULL, 4096);
+    none_left = true;
+    char *p = reserve_realloc(NULL, 4), *q;
     assert_non_null(p);
+    memcpy(p, "abc", 4);
+    none_left = false;
+    q = reserve_realloc(p, 8);
+    assert_ptr_not_equal(q, p);
+    assert_string_equal(q, "abc");
+    none_left = true;
+    assert_ptr_equal(reserve_realloc(NULL, 4), p); /* all of it is free again */
+    assert_null(reserve_realloc(p, 0));
+    assert_null(reserve_realloc(q, 0));
+}
+
+static void when_it_is_full_the_old_block_stays(void **state)
+{
+    (void)state;
+    none_left = true;
+    char *p = reserve_realloc(NULL, 4);
+    memcpy(p, "abc", 4);
+    assert_null(reserve_realloc(p, 64L << 20));
+    assert_string_equal(p, "abc");
     assert_null(reserve_realloc(p, 0));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_is_given_up_when_the_system_gives_nothing),
-        cmocka_unit_test(without_it_the_old_block_stays),
-        cmocka_unit_test(it_is_filled_again),
+        cmocka_unit_test_setup(it_gives_when_the_system_gives_nothing, setup),
+        cmocka_unit_test_setup(it_gives_again_and_again, setup),
+        cmocka_unit_test_setup(what_it_gave_goes_back_to_the_system, setup),
+        cmocka_unit_test_setup(when_it_is_full_the_old_block_stays, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
