@@ -16,10 +16,12 @@
 #include <burrow/registry.h>
 #include <burrow/transport.h>
 
-#define REAL_LIMIT_MS (8000 * patience()) /* for anything that is waited for */
+/* For anything that is waited for: so long, and so many turns. */
+#define REAL_LIMIT_MS (8000 * patience())
+#define TURNS_LIMIT 2000
 #define NOTE "note: " /* a line on stderr that is printed also when the check holds */
 /* alarm() ends a check, or one round of a check of many. */
-#define CHECK_SECONDS (90 * patience())
+#define CHECK_SECONDS (300 * patience())
 
 /* What the command line says. */
 struct subject {

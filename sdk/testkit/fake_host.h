@@ -70,12 +70,15 @@ void fake_host_finish(struct fake_host *fake);
 /* One turn: what was fed, due timers, posted calls, ready descriptors (waiting at most
  * wait_ms of real time for one), end_of_turn. */
 void fake_host_turn(struct fake_host *fake, unsigned wait_ms);
-/* Turns until done(arg), or fails the test after ten real seconds. */
+/* Turns until done(arg), or fails the test after ten real seconds and 500 turns. */
 void fake_host_run(struct fake_host *fake, bool (*done)(void *arg), void *arg);
 /* Turns until nothing has been ready for `quiet_ms` of real time: for "nothing happens". */
 void fake_host_settle(struct fake_host *fake, unsigned quiet_ms);
 /* Moves the clock; timers run in the turns that follow. */
 void fake_host_advance(struct fake_host *fake, uint64_t ms);
+/* Moves it to the first timer when nothing but a timer can bring news to the plugin; false, and the
+ * clock as it was, when something else may: a watch, a look-up, a posted call. */
+bool fake_host_advance_to_timer(struct fake_host *fake);
 /* As if that watched file had changed: what the plugin's watch says. Fails the test when it
  * watches no such file. */
 int fake_host_touch(struct fake_host *fake, const char *path);

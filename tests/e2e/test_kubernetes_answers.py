@@ -156,8 +156,7 @@ def test_a_service_that_is_not_ours_is_never_changed(published):
     store = Store()
     store.services[NAME] = {"metadata": {"name": NAME, "uid": "x", "resourceVersion": "1"}, "spec": {"ports": []}}
     api, server, client = published(store, "--sweep-interval", "200ms", "--stale-service-age", "500ms")
-    server.wait_event("registry_failed", SECONDS, plugin="registry-kubernetes")
-    assert "not of this client" in server.seen("registry_failed")[0]["reason"]
+    assert "not of this client" in server.wait_event("registry_failed", SECONDS, plugin="registry-kubernetes")["reason"]
     client.stop()
     api.wait("GET", NAME, count=2)  # the withdrawal looks, and leaves it alone
     assert {r[0] for r in api.requests} == {"GET"}
@@ -199,7 +198,7 @@ def test_a_service_that_somebody_edits_is_put_right_and_additions_stay(published
     store.delete(NAME)
     api.wait("POST", count=2)
     assert len([r for r in api.requests if r[0] == "PUT"]) == 1  # additions alone, and its own writes, are no reason
-    assert len(server.seen("registry_changed")) == 2
+    assert len(server.wait_events("registry_changed", 2, SECONDS)) == 2
 
 
 def test_what_is_missed_while_there_is_no_watch_is_put_right_by_the_next_list(published):

@@ -71,7 +71,7 @@ def test_a_tunnel_leads_through_a_proxy_with_a_password(world, tinyproxy, transp
     server = world.server(transport)
     client = client_by(world, server, tinyproxy.url(), transport, target=world.target(echo))
     ping(client, b"x" * 300000)
-    connecting = client.seen("connecting")[0]
+    connecting = client.wait_event("connecting")
     assert connecting["addr"] == f"127.0.0.1:{tinyproxy.port}" and connecting["proxy"] == "127.0.0.1"
     tinyproxy.wait_line(f"CONNECT {HERE}:{server.main[1]} HTTP/1.1")
     with open(f"/proc/{client.pid}/environ", "rb") as environ:
@@ -81,7 +81,7 @@ def test_a_tunnel_leads_through_a_proxy_with_a_password(world, tinyproxy, transp
 
 def test_clear_text_through_a_proxy_warns_though_the_proxy_is_near(world, tinyproxy):
     client = client_by(world, world.server("ws"), tinyproxy.url(), "ws")
-    assert client.seen("insecure")
+    client.wait_event("insecure")
 
 
 @pytest.mark.parametrize("proxy, text", [
@@ -228,6 +228,6 @@ def test_without_a_proxy_variable_nothing_is_asked(world):
     url, *addr = way(server)
     client = world.client(server, world.target(echo), *addr, url=url)
     ping(client)
-    assert "proxy" not in client.seen("connecting")[0]
+    assert "proxy" not in client.wait_event("connecting")
     with pytest.raises(ProcessError):
         client.wait_event("refused", 0)

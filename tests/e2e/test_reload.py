@@ -154,7 +154,7 @@ def test_what_needs_a_restart_is_named_each_time(world, tmp_path):
         write(config, "log-level: info\nadmin-addr: 127.0.0.1:0\nplugins: [transport-ws, transport-tls, auth-hmac]\n")
         mark = server.mark()
         assert reload(server)["need_restart"] == "2"
-        assert {e["option"] for e in server.seen("reload_needs_restart", after=mark)} == {"admin-addr", "plugin"}
+        assert {e["option"] for e in server.wait_events("reload_needs_restart", 2, 20, after=mark)} == {"admin-addr", "plugin"}
     world.client(server, world.target(echo))
 
 

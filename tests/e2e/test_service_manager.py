@@ -44,7 +44,7 @@ def manager(world):
 def test_the_server_is_ready_when_it_listens(world, manager):
     server = world.server(env=manager.environment)
     manager.wait("READY=1")
-    assert server.seen("listening")
+    server.wait_event("listening", SECONDS)
     assert manager.wait("STATUS=") == "STATUS=0 clients, 0 streams"
 
 

@@ -137,7 +137,7 @@ def test_an_admin_address_takes_the_metrics_off_the_public_port(world):
 def test_the_client_tells_at_its_admin_address_whether_it_is_connected(world, transport):
     server = world.server(transport)
     client = world.client(server, world.target(echo), "--admin-addr", "127.0.0.1:0", "--client-retry-interval", "10ms")
-    client.transport, client.web = "ws", split_address(client.seen("listening", role="admin")[0]["addr"])
+    client.transport, client.web = "ws", split_address(client.wait_event("listening", 20, role="admin")["addr"])
     for path in ("/healthz", "/livez", "/readyz"):
         assert ask(client, path=path)[::2] == (200, "ok")
     assert ask(client, path="/api/clients/client-a/bridge-addr")[0] == 404

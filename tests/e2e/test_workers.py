@@ -117,7 +117,7 @@ def worker_of(event):
 def test_clients_are_spread_and_each_has_its_streams(world, transport, count):
     server = world.server(transport, "--workers", count)
     clients = several(world, server, world.target(echo))
-    assert {worker_of(event) for event in server.seen("client_connected")} == set(range(count))
+    assert {worker_of(event) for event in server.wait_events("client_connected", CLIENTS, 20)} == set(range(count))
     for client in clients:
         with dial(client.bridge) as user:
             ping(user, b"x" * (1 << 20))
@@ -140,7 +140,7 @@ def test_a_client_comes_back_to_another_worker_and_keeps_its_bridge(world, count
         assert world.client(server, target, name=f"life {i + 2}").bridge == bridge
     load.wait(3)
     load.end()
-    seen = [worker_of(event) for event in server.seen("client_connected")]
+    seen = [worker_of(event) for event in server.wait_events("client_connected", 5, 20)]
     assert all(a != b for a, b in zip(seen, seen[1:]))
 
 

@@ -58,6 +58,10 @@ class Process:
             self._closed = True
             self._news.notify_all()
 
+    def _matching(self, event, after, fields):
+        return [e for e in self.events[after:]
+                if e["event"] == event and all(e.get(k) == str(v) for k, v in fields.items())]
+
     def mark(self):
         """A place in the stream of events, for wait_event(after=…)."""
         with self._news:
@@ -78,21 +82,24 @@ class Process:
 
     def wait_event(self, event, seconds=10, after=0, **fields):
         """The first event of this name and these fields from place `after` on."""
+        return self.wait_events(event, 1, seconds, after, **fields)[0]
+
+    def wait_events(self, event, count, seconds=10, after=0, **fields):
+        """All events of this name and these fields from place `after` on, when there are so many. What another
+        process has said already may be read later: who counts on an event waits for it."""
         def find():
-            for seen in self.events[after:]:
-                if seen["event"] == event and all(seen.get(k) == str(v) for k, v in fields.items()):
-                    return seen
-            return None
-        return self._wait(find, f"event={event} {fields}", seconds)
+            found = self._matching(event, after, fields)
+            return found if len(found) >= count else None
+        return self._wait(find, f"{count} times event={event} {fields}", seconds)
 
     def wait_line(self, text, seconds=10):
         """The first line that holds this text."""
         return self._wait(lambda: next((line for line in self.lines if text in line), None), repr(text), seconds)
 
     def seen(self, event, after=0, **fields):
+        """Such events as have been read so far: for what must not have happened, and how often at most."""
         with self._news:
-            return [e for e in self.events[after:]
-                    if e["event"] == event and all(e.get(k) == str(v) for k, v in fields.items())]
+            return self._matching(event, after, fields)
 
     def wait(self, seconds=10):
         """The exit code; its whole log has been read then."""
@@ -100,7 +107,7 @@ class Process:
             code = self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
             raise ProcessError(f"{self.name}: still running after {seconds} s\n{self.log}") from None
-        self._reader.join(5)
+        self._reader.join(60)
         self._end_seen = True
         return code
 
