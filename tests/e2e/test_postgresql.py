@@ -38,7 +38,7 @@ def test_pgbench_with_eight_clients_runs_without_an_error(world, transport, clus
     address = ["-h", host, "-p", str(port), "-U", "postgres", "postgres"]
     subprocess.run(["pgbench", "-i", "-q", "-s", "2", *address], check=True, stderr=subprocess.DEVNULL)
     done = subprocess.run(["pgbench", "-c", "8", "-j", "2", "-T", str(sized(20, 4)), *address],
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "number of failed transactions: 0" in done.stdout, done.stdout
     # pgbench warns on stderr, even when it ends well, of connections that were lost.

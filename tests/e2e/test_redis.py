@@ -23,7 +23,7 @@ def test_redis_benchmark_with_fifty_connections_runs_through(world, transport, r
     tests = ["ping_inline", "ping_mbulk", "set", "get", "lpush", "lrange_100"]
     done = subprocess.run(["redis-benchmark", "-h", host, "-p", str(port), "-c", "50", "-P", str(pipeline),
                            "-n", str(requests), "-d", "100", "-r", "10000", "-t", ",".join(tests), "--csv"],
-                          capture_output=True, text=True, timeout=240)
+                          capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "error" not in (done.stdout + done.stderr).lower(), done.stdout + done.stderr
     names = [line.split(",")[0].strip('"') for line in done.stdout.splitlines()[1:]]
