@@ -261,7 +261,7 @@ int ws_client_dial(struct ws_instance *self, const struct burrow_dial *dial,
         goto failed;
     if (tls && self->config.tls.skip_verify)
         burrow_log(self->host, BURROW_LOG_WARN,
-                   "tls-skip-verify is set: the certificate of %s is not verified", dial->host);
+                   "the certificate of %s is not verified (--tls-skip-verify)", dial->host);
     *ret_conn = conn;
     return BURROW_OK;
 failed:
