@@ -29,7 +29,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests marked plain_build are none of a build with sanitizers: left out, not skipped."""
+    """Tests marked plain_build are none of a build with sanitizers: left out, not skipped. Groups that one process
+    runs come first, or it is alone with them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
     out = [item for item in items if item.get_closest_marker("plain_build")]
     build = os.environ.get("BURROW_BUILD") or os.path.join(ROOT, "build", "release")
     if out and Burrow(build, "").sanitized:
