@@ -3,11 +3,14 @@
 peers that the tests play have in common. It is strict: whatever burrow sends that a peer of version 1
 need not understand is a Fault."""
 import collections
+import contextlib
 import hashlib
 import json
+import queue
 import socket
 import struct
 import threading
+from concurrent.futures import Future
 
 from websockets.connection import State
 from websockets.frames import Opcode
@@ -77,28 +80,59 @@ def parse(message):
 
 
 class Wire:
-    """One WebSocket after its handshake: frames out, frames in, from any thread."""
+    """One WebSocket after its handshake: frames out, frames in, from any thread. A thread of its own writes. Who
+    sends waits until that is done, but the thread that reads never does: else two peers that are full of each
+    other's data would wait for ever."""
 
     def __init__(self, sock, connection, fragment=None, text=False):
         self.sock, self.connection, self.fragment, self.text = sock, connection, fragment, text
-        self._sending, self._state = threading.Lock(), threading.Lock()
+        self._outbox, self._state = queue.SimpleQueue(), threading.Lock()
+        self._reader, self._is_written = None, True  # the thread that reads; another one writes
         self._messages, self._parts = [], None
         self.end = None  # Closed, once it has ended
+        threading.Thread(target=self._write, daemon=True).start()
 
     # ---- out
 
     def send_message(self, message):
         """One WebSocket message, in fragments when the peer is one that sends them."""
-        with self._sending:
-            with self._state:
-                if self.connection.state is not State.OPEN:
-                    raise BrokenPipeError("the WebSocket has ended")
-                self._put(message)
-                parts = self.connection.data_to_send()
-            for part in parts:
-                self.sock.sendall(part)
+        self._send(lambda: self._put(message), wait=threading.get_ident() != self._reader)
+
+    def _send(self, put, wait):
+        """put() is called by the thread that writes; what the connection wants to send then is sent."""
+        sent = Future()
+        self._outbox.put((put, sent))
+        if not self._is_written:
+            self._refuse()
+        if wait:
+            sent.result()
+
+    def _write(self):
+        while True:
+            put, sent = self._outbox.get()
+            try:
+                with self._state:
+                    put()
+                    parts = self.connection.data_to_send()
+                for part in parts:
+                    self.sock.sendall(part)
+                sent.set_result(None)
+            except Exception as error:  # the sender's, who gets it
+                sent.set_exception(error)
+            if self.end and self._outbox.empty():
+                self._is_written = False
+                self._refuse()
+                return
+
+    def _refuse(self):
+        """What came for the thread that writes when it had ended."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._outbox.get_nowait()[1].set_exception(BrokenPipeError("the WebSocket has ended"))
 
     def _put(self, message):
+        if self.connection.state is not State.OPEN:
+            raise BrokenPipeError("the WebSocket has ended")
         c, size = self.connection, self.fragment or len(message) or 1
         pieces = [message[i:i + size] for i in range(0, len(message), size)] or [b""]
         first = c.send_text if self.text and self._is_text(message) else c.send_binary
@@ -122,14 +156,8 @@ class Wire:
         self.send_message(frame(CONTROL, header_stream, json.dumps({"type": type, **members}).encode()))
 
     def close(self, code=1000):
-        with self._sending, self._state:
-            try:
-                if self.end is None:
-                    self.connection.send_close(code)
-                    for part in self.connection.data_to_send():
-                        self.sock.sendall(part)
-            except OSError:
-                pass
+        if self.end is None:
+            self._send(lambda: self.connection.send_close(code), wait=False)
 
     def cut(self):
         """The connection is lost."""
@@ -139,6 +167,7 @@ class Wire:
 
     def receive(self):
         """The next frame; Closed at the end."""
+        self._reader = threading.get_ident()
         while not self._messages:
             if self.end:
                 raise self.end
@@ -155,18 +184,12 @@ class Wire:
                 self.connection.receive_data(data)
             else:
                 self.connection.receive_eof()
-            events, parts = self.connection.events_received(), self.connection.data_to_send()
+            events = self.connection.events_received()
         for event in events:
             self._event(event)
-        if any(parts):
-            with self._sending:
-                try:
-                    for part in parts:
-                        self.sock.sendall(part)
-                except OSError:
-                    pass
         if not data and not self.end:
             self.end = Closed(None, "lost")
+        self._send(lambda: None, wait=False)  # what answers what came
 
     def _event(self, event):
         opcode = getattr(event, "opcode", None)
