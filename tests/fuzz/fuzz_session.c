@@ -12,6 +12,7 @@
  *   is read and taken, all has arrived.
  */
 #include "fake_loop.h"
+#include "session_ends.h"
 #include "session_model.h"
 #include "wire/control.h"
 
@@ -20,25 +21,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
-#define ENDS MODEL_STREAMS
 #define CREDIT_FLOOR 4096u
 
-struct end {
-    struct fuzz *fuzz;
-    struct stream *stream; /* NULL: it has ended */
-    uint64_t id;
-    bool local, accepted, taken;
-    uint64_t to_send, sent;
-    bool eof, broken;
-    uint64_t received, unread;
-    bool hold, reset_in_deliver, got_fin, fin_sent, was_reset;
-    unsigned ended;
-    uint32_t end_code;
-};
-
 struct fuzz {
-    const uint8_t *p; /* the rest of the input */
-    size_t n;
+    struct input in;
     struct loop *loop;
     struct log log;
     struct mock_transport mock;
@@ -47,140 +33,31 @@ struct fuzz {
     struct session_config config;
     struct session *session;
     struct model model;
-    struct end ends[ENDS];
-    size_t end_count;
+    struct ends ends;
     uint8_t on_open; /* 0: accept at once, 1: later, 2: refuse */
     bool over, closed_by_us, lost;
     uint32_t close_code;
 };
 
-/* ---- the input ---------------------------------------------------------------------------- */
-
-static uint8_t take_u8(struct fuzz *f)
-{
-    if (f->n == 0)
-        return 0;
-    f->n--;
-    return *f->p++;
-}
-
-static uint16_t take_u16(struct fuzz *f)
-{
-    const uint16_t high = take_u8(f);
-    return (uint16_t)(high << 8 | take_u8(f));
-}
-
-/* A size: most often small, now and then tens of KiB. */
-static size_t take_size(struct fuzz *f)
-{
-    const uint8_t a = take_u8(f);
-    return a < 200 ? a : a < 250 ? (size_t)take_u8(f) * 64 : (size_t)take_u8(f) * 257;
-}
-
 /* ---- ends --------------------------------------------------------------------------------- */
 
-static struct end *live(void *arg)
+/* Raw bytes may have been DATA that the model knows nothing of. */
+static bool is_judged(const struct end *e)
 {
-    struct end *const e = arg;
-    must(e->stream != NULL && e->ended == 0 && !e->was_reset);
-    return e;
+    const struct fuzz *const f = e->ends->owner;
+    return !f->model.illegal;
 }
 
-static void on_accepted(void *arg)
+static void check_delivered(const struct end *e)
 {
-    struct end *const e = live(arg);
-    must(e->local && !e->accepted);
-    e->accepted = true;
+    const struct fuzz *const f = e->ends->owner;
+    must(e->accepted || f->model.illegal);
+    must(e->unread <= f->config.stream_window_max + CREDIT_FLOOR + f->config.window);
 }
 
-static ssize_t on_read(void *arg, size_t max, struct burrow_buf **ret_chain, bool *ret_more)
+static void check_ended(const struct end *e, uint32_t code)
 {
-    struct end *const e = live(arg);
-    must(max > 0 && !e->fin_sent);
-    if (e->sent == e->to_send) {
-        if (!e->broken && e->eof)
-            e->fin_sent = true;
-        return e->broken ? BURROW_EIO : e->eof ? 0 : BURROW_EAGAIN;
-    }
-    uint64_t n = e->to_send - e->sent;
-    n = n < max ? n : max;
-    n = n < POOL_LARGE ? n : POOL_LARGE;
-    struct burrow_buf *const b = pool_get(loop_pool(e->fuzz->loop), (size_t)n);
-    must(b != NULL);
-    for (uint64_t i = 0; i < n; i++)
-        buf_data(b)[i] = model_byte_out(e->id, e->sent + i);
-    b->len = (uint32_t)n;
-    b->next = NULL;
-    e->sent += n;
-    *ret_chain = b;
-    *ret_more = e->sent < e->to_send || e->eof || e->broken;
-    return (ssize_t)n;
-}
-
-static void reset_end(struct end *e, uint32_t code)
-{
-    struct stream *const stream = e->stream;
-    e->stream = NULL;
-    e->was_reset = true;
-    stream_reset(stream, code, "by the fuzzer");
-}
-
-static void on_deliver(void *arg, const struct iovec *iov, int count, bool fin)
-{
-    struct end *const e = live(arg);
-    const uint64_t before = e->received;
-    must(!e->got_fin && (e->accepted || e->fuzz->model.illegal) && (count > 0 || fin));
-    for (int i = 0; i < count; i++) {
-        const uint8_t *const p = iov[i].iov_base;
-        for (size_t k = 0; k < iov[i].iov_len; k++) {
-            /* Raw bytes may have been DATA that the model knows nothing of. */
-            must(p[k] == model_byte_in(e->id, e->received) || e->fuzz->model.illegal);
-            e->received++;
-        }
-    }
-    e->got_fin = fin;
-    e->unread += e->received - before;
-    must(e->unread <= e->fuzz->config.stream_window_max + CREDIT_FLOOR + e->fuzz->config.window);
-    if (e->reset_in_deliver) {
-        reset_end(e, RESET_PEER_RESET);
-    } else if (!e->hold && e->unread > 0) {
-        const size_t n = (size_t)e->unread;
-        e->unread = 0;
-        stream_consumed(e->stream, n);
-    }
-}
-
-static void on_ended(void *arg, uint32_t code, const char *text)
-{
-    struct end *const e = live(arg);
-    must(text != NULL);
-    if (code == 0)
-        must(e->got_fin && e->fin_sent && e->unread == 0);
-    e->ended++;
-    e->end_code = code;
-    e->stream = NULL;
-}
-
-static bool on_broken(void *arg)
-{
-    return live(arg)->broken;
-}
-
-static const struct stream_ops end_ops = {on_accepted, on_read, on_deliver, on_ended, on_broken};
-
-static struct end *new_end(struct fuzz *f)
-{
-    struct end *const e = &f->ends[f->end_count++];
-    *e = (struct end){.fuzz = f};
-    return e;
-}
-
-static void accept_end(struct end *e)
-{
-    if (e->local || e->accepted || e->stream == NULL)
-        return;
-    e->accepted = true;
-    stream_accept(e->stream);
+    must(code != 0 || e->fin_sent);
 }
 
 /* ---- the session's owner ------------------------------------------------------------------ */
@@ -190,16 +67,13 @@ static void on_opened(void *arg, struct stream *stream, const struct frame_open 
     struct fuzz *const f = arg;
     (void)open;
     must(!f->over);
-    if (f->on_open == 2 || f->end_count == ENDS) {
+    if (f->on_open == 2 || f->ends.count == ENDS) {
         stream_reset(stream, RESET_REFUSED, "refused");
         return;
     }
-    struct end *const e = new_end(f);
-    e->stream = stream;
-    e->id = stream_id(stream);
-    stream_set_end(stream, &end_ops, e);
+    struct end *const e = end_new(&f->ends, stream);
     if (f->on_open == 0)
-        accept_end(e);
+        end_accept(e);
 }
 
 static void on_control(void *arg, const struct control *control)
@@ -212,8 +86,8 @@ static void on_session_ended(void *arg, uint32_t code, const char *reason)
 {
     struct fuzz *const f = arg;
     must(!f->over && reason != NULL);
-    for (size_t i = 0; i < f->end_count; i++)
-        must(f->ends[i].stream == NULL); /* all have heard before */
+    for (size_t i = 0; i < f->ends.count; i++)
+        must(f->ends.list[i].stream == NULL); /* all have heard before */
     f->over = true;
     f->close_code = code;
 }
@@ -223,33 +97,18 @@ static const struct session_events events = {
 
 /* ---- steps -------------------------------------------------------------------------------- */
 
-static struct end *pick_end(struct fuzz *f)
-{
-    const uint8_t which = take_u8(f);
-    struct end *const e = f->end_count > 0 ? &f->ends[which % f->end_count] : NULL;
-    return e != NULL && e->stream != NULL ? e : NULL;
-}
-
 static struct model_stream *pick_stream(struct fuzz *f)
 {
-    const uint8_t which = take_u8(f);
+    const uint8_t which = take_u8(&f->in);
     return f->model.count > 0 ? &f->model.streams[which % f->model.count] : NULL;
 }
 
 static void open_local(struct fuzz *f)
 {
-    const struct frame_open open = {.service = take_u8(f)};
-    struct end *e;
-    if (f->end_count == ENDS || f->model.count + f->end_count >= MODEL_STREAMS)
+    const struct frame_open open = {.service = take_u8(&f->in)};
+    if (f->model.count + f->ends.count >= MODEL_STREAMS)
         return;
-    e = new_end(f);
-    e->local = true;
-    if (stream_open(f->session, &open, &end_ops, e, &e->stream) != 0) {
-        must(e->stream == NULL);
-        f->end_count--;
-        return;
-    }
-    e->id = stream_id(e->stream);
+    end_open(&f->ends, f->session, &open);
 }
 
 /* A frame of the peer about a stream that is, was, or (rarely) never was. */
@@ -257,11 +116,11 @@ static void send_stream_frame(struct fuzz *f, uint8_t what)
 {
     struct model *const m = &f->model;
     struct model_stream *const st = pick_stream(f);
-    const uint8_t how = take_u8(f);
+    const uint8_t how = take_u8(&f->in);
     const bool rude = how >= 240; /* does not look whether it may */
     if (st == NULL)
         return;
-    size_t n = take_size(f);
+    size_t n = take_size(&f->in);
     switch (what) {
     case 0:
         if (!rude) {
@@ -295,30 +154,30 @@ static void send_other_frame(struct fuzz *f)
     static const char news[] = "{\"type\":\"news\"}";
     struct model *const m = &f->model;
     uint8_t p[64] = {FRAME_V2, 0};
-    const uint8_t how = take_u8(f);
+    const uint8_t how = take_u8(&f->in);
     size_t n;
     switch (how % 8) {
     case 0:
     case 1:
     case 2: /* the next id, or one further on */
-        if (m->count + f->end_count < MODEL_STREAMS)
-            model_send_open(m, m->peer_next + (how >= 192 ? 2 * (uint64_t)take_u8(f) : 0),
-                            take_size(f));
+        if (m->count + f->ends.count < MODEL_STREAMS)
+            model_send_open(m, m->peer_next + (how >= 192 ? 2 * (uint64_t)take_u8(&f->in) : 0),
+                            take_size(&f->in));
         break;
     case 3:
-        model_send_ping(m, FRAME_PING, take_u16(f));
+        model_send_ping(m, FRAME_PING, take_u16(&f->in));
         break;
     case 4:
-        model_send_ping(m, FRAME_PONG, how >= 128 ? m->last_ping : take_u16(f));
+        model_send_ping(m, FRAME_PONG, how >= 128 ? m->last_ping : take_u16(&f->in));
         break;
     case 5: /* a kind of the future */
         p[1] = (uint8_t)(10 + how / 2);
-        p[13] = take_u8(f) % 50;
+        p[13] = take_u8(&f->in) % 50;
         mock_inject(m->session_side, p, FRAME_HEADER + p[13]);
         break;
     case 6: /* a control that nobody knows, or an id out of order */
         if (how >= 200) {
-            model_send_open(m, take_u8(f), 1000);
+            model_send_open(m, take_u8(&f->in), 1000);
             break;
         }
         p[1] = FRAME_CONTROL;
@@ -329,58 +188,19 @@ static void send_other_frame(struct fuzz *f)
     default:
         if (how < 192) /* seldom: nothing of what follows can be judged */
             break;
-        n = take_u8(f) % 60;
-        n = n < f->n ? n : f->n;
-        model_send_raw(m, f->p, n);
-        f->p += n;
-        f->n -= n;
+        n = take_u8(&f->in) % 60;
+        n = n < f->in.n ? n : f->in.n;
+        model_send_raw(m, f->in.p, n);
+        f->in.p += n;
+        f->in.n -= n;
         break;
     }
-}
-
-static void do_end(struct fuzz *f, uint8_t what)
-{
-    struct end *const e = pick_end(f);
-    if (e == NULL)
-        return;
-    switch (what) {
-    case 0:
-        e->to_send += e->eof ? 0 : take_size(f);
-        break;
-    case 1:
-        e->eof = true;
-        break;
-    case 2:
-        e->broken = true;
-        break;
-    case 3: {
-        const size_t n = take_size(f);
-        const size_t part = n < e->unread ? n : (size_t)e->unread;
-        e->unread -= part;
-        stream_consumed(e->stream, part);
-        return;
-    }
-    case 4:
-        e->hold = !e->hold;
-        return;
-    case 5:
-        accept_end(e);
-        break;
-    case 6:
-        reset_end(e, RESET_REFUSED + take_u8(f) % 7);
-        return;
-    default:
-        e->reset_in_deliver = true;
-        return;
-    }
-    if (e->local || e->accepted)
-        stream_ready(e->stream);
 }
 
 static void do_link(struct fuzz *f)
 {
     struct mock_conn *const conn = &f->mock.end[0];
-    const uint8_t how = take_u8(f);
+    const uint8_t how = take_u8(&f->in);
     if (how < 100) {
         conn->room = (size_t)how * how * 16;
     } else if (how < 220) {
@@ -399,8 +219,8 @@ static void do_link(struct fuzz *f)
 static void receive(struct fuzz *f)
 {
     static const size_t pieces[] = {SIZE_MAX, 1, 7, 14, 100, 4096};
-    const uint8_t how = take_u8(f);
-    const size_t max = how < 128 ? SIZE_MAX : take_size(f);
+    const uint8_t how = take_u8(&f->in);
+    const size_t max = how < 128 ? SIZE_MAX : take_size(&f->in);
     if (!f->mock.end[0].closed)
         mock_receive(&f->mock.end[0], max, pieces[how % 6]);
 }
@@ -417,7 +237,7 @@ static void check_budgets(const struct fuzz *f)
 static void step(struct fuzz *f)
 {
     static const uint32_t times[] = {1, 5, 50, 200, 1000, 3000, 10000, 20000};
-    const uint8_t op = take_u8(f) % 24;
+    const uint8_t op = take_u8(&f->in) % 24;
     if (op < 5)
         send_stream_frame(f, op);
     else if (op < 8)
@@ -425,7 +245,7 @@ static void step(struct fuzz *f)
     else if (op < 11)
         send_other_frame(f);
     else if (op < 19)
-        do_end(f, op - 11);
+        end_do(&f->ends, &f->in, op - 11);
     else if (op == 19)
         open_local(f);
     else if (op == 20)
@@ -435,7 +255,7 @@ static void step(struct fuzz *f)
     else if (op == 22)
         fake_loop_turn(f->loop);
     else
-        fake_loop_advance(f->loop, times[take_u8(f) % 8]);
+        fake_loop_advance(f->loop, times[take_u8(&f->in) % 8]);
     if (op >= 21 && !f->over)
         model_receive(&f->model);
     check_budgets(f);
@@ -447,9 +267,14 @@ static void begin(struct fuzz *f)
 {
     static const uint32_t windows[] = {16384, 1, 1000, 65536};
     static const uint64_t budgets[] = {64u << 20, 4096, 40000, 300000};
-    const uint8_t a = take_u8(f), b = take_u8(f);
+    const uint8_t a = take_u8(&f->in), b = take_u8(&f->in);
     f->loop = loop_create();
     must(f->loop != NULL);
+    f->ends = (struct ends){.loop = f->loop,
+                            .owner = f,
+                            .judged = is_judged,
+                            .delivered = check_delivered,
+                            .ended = check_ended};
     log_init(&f->log, -1, BURROW_LOG_ERROR + 1, LOG_LOGFMT);
     mock_init(&f->mock, f->loop, &f->log);
     f->budget.limit = budgets[a & 3];
@@ -482,11 +307,11 @@ static void settle(struct fuzz *f)
     for (int quiet = 0; quiet < 4 && !f->over;) {
         bool moved = f->mock.end[1].inbox_len > 0;
         model_receive(&f->model);
-        for (size_t i = 0; i < f->end_count; i++) {
-            struct end *const e = &f->ends[i];
+        for (size_t i = 0; i < f->ends.count; i++) {
+            struct end *const e = &f->ends.list[i];
             e->hold = e->reset_in_deliver = false;
             if (e->stream != NULL && !e->local && !e->accepted) {
-                accept_end(e);
+                end_accept(e);
                 stream_ready(e->stream);
             }
             if (e->stream == NULL || e->unread == 0)
@@ -511,8 +336,8 @@ static void check_arrived(struct fuzz *f)
 {
     if (f->model.illegal)
         return;
-    for (size_t i = 0; i < f->end_count; i++) {
-        const struct end *const e = &f->ends[i];
+    for (size_t i = 0; i < f->ends.count; i++) {
+        const struct end *const e = &f->ends.list[i];
         const struct model_stream *const st = model_find(&f->model, e->id);
         must(st != NULL);
         must(e->received <= st->in_sent);
@@ -540,8 +365,8 @@ static void finish(struct fuzz *f)
     mock_finish(&f->mock);
     fake_loop_turn(f->loop);
     fake_loop_turn(f->loop);
-    for (size_t i = 0; i < f->end_count; i++) {
-        const struct end *const e = &f->ends[i];
+    for (size_t i = 0; i < f->ends.count; i++) {
+        const struct end *const e = &f->ends.list[i];
         must(e->stream == NULL && e->ended == (e->was_reset ? 0 : 1));
     }
     must(f->budget.used == 0 && f->stats.streams_active == 0);
@@ -552,9 +377,9 @@ static void finish(struct fuzz *f)
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     static struct fuzz f; /* large; begins anew with each input */
-    f = (struct fuzz){.p = p, .n = n};
+    f = (struct fuzz){.in = {p, n}};
     begin(&f);
-    while (f.n > 0 && !f.over)
+    while (f.in.n > 0 && !f.over)
         step(&f);
     settle(&f);
     if (!f.over)

@@ -12,6 +12,7 @@
  *   all is read and taken, all has arrived.
  */
 #include "fake_loop.h"
+#include "session_ends.h"
 #include "session_model.h"
 #include "wire/control.h"
 
@@ -21,7 +22,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
-#define ENDS 48u
 #define TARGET "127.0.0.1:5432"
 
 /* One stream as the peer sees it; "in" is towards the session. */
@@ -33,19 +33,8 @@ struct peer_stream {
     bool rude; /* the peer used the id again, or sent what it may not: nothing is judged */
 };
 
-struct end {
-    struct fuzz *fuzz;
-    struct stream *stream; /* NULL: it has ended */
-    uint64_t id;
-    bool local, accepted;
-    uint64_t to_send, sent, received, unread;
-    bool eof, broken, hold, reset_in_deliver, got_fin, fin_sent, was_reset;
-    unsigned ended;
-};
-
 struct fuzz {
-    const uint8_t *p; /* the rest of the input */
-    size_t n;
+    struct input in;
     struct loop *loop;
     struct log log;
     struct mock_transport mock;
@@ -53,8 +42,7 @@ struct fuzz {
     struct session_stats stats;
     struct session_config config;
     struct session *session;
-    struct end ends[ENDS];
-    size_t end_count;
+    struct ends ends;
     struct peer_stream streams[ENDS];
     size_t stream_count;
     uint64_t peer_next, session_next; /* ids */
@@ -66,21 +54,6 @@ struct fuzz {
     uint8_t gather[FRAME_MAX_CONTROL];
 };
 
-static uint8_t take_u8(struct fuzz *f)
-{
-    if (f->n == 0)
-        return 0;
-    f->n--;
-    return *f->p++;
-}
-
-/* A size: most often small, now and then tens of KiB. */
-static size_t take_size(struct fuzz *f)
-{
-    const uint8_t a = take_u8(f);
-    return a < 200 ? a : a < 240 ? (size_t)take_u8(f) * 64 : (size_t)take_u8(f) * 128 + 128;
-}
-
 static struct peer_stream *find(struct fuzz *f, uint64_t id)
 {
     for (size_t i = 0; i < f->stream_count; i++)
@@ -91,111 +64,21 @@ static struct peer_stream *find(struct fuzz *f, uint64_t id)
 
 /* ---- ends --------------------------------------------------------------------------------- */
 
-static struct end *live(void *arg)
+static bool is_judged(const struct end *e)
 {
-    struct end *const e = arg;
-    must(e->stream != NULL && e->ended == 0 && !e->was_reset);
-    return e;
+    struct fuzz *const f = e->ends->owner;
+    const struct peer_stream *const st = find(f, e->id);
+    return !f->illegal && st != NULL && !st->rude;
 }
 
-static void on_accepted(void *arg)
+static void check_delivered(const struct end *e)
 {
-    struct end *const e = live(arg);
-    must(e->local && !e->accepted);
-    e->accepted = true;
+    must(e->local || e->accepted);
 }
 
-static ssize_t on_read(void *arg, size_t max, struct burrow_buf **ret_chain, bool *ret_more)
+static void check_ended(const struct end *e, uint32_t code)
 {
-    struct end *const e = live(arg);
-    must(max > 0 && !e->fin_sent);
-    if (e->sent == e->to_send) {
-        if (!e->broken && e->eof)
-            e->fin_sent = true;
-        return e->broken ? BURROW_EIO : e->eof ? 0 : BURROW_EAGAIN;
-    }
-    uint64_t n = e->to_send - e->sent;
-    n = n < max ? n : max;
-    n = n < POOL_LARGE ? n : POOL_LARGE;
-    struct burrow_buf *const b = pool_get(loop_pool(e->fuzz->loop), (size_t)n);
-    must(b != NULL);
-    for (uint64_t i = 0; i < n; i++)
-        buf_data(b)[i] = model_byte_out(e->id, e->sent + i);
-    b->len = (uint32_t)n;
-    b->next = NULL;
-    e->sent += n;
-    *ret_chain = b;
-    *ret_more = e->sent < e->to_send || e->eof || e->broken;
-    return (ssize_t)n;
-}
-
-static void reset_end(struct end *e, uint32_t code)
-{
-    struct stream *const stream = e->stream;
-    e->stream = NULL;
-    e->was_reset = true;
-    stream_reset(stream, code, "by the fuzzer");
-}
-
-static void on_deliver(void *arg, const struct iovec *iov, int count, bool fin)
-{
-    struct end *const e = live(arg);
-    const struct peer_stream *const st = find(e->fuzz, e->id);
-    const bool judged = !e->fuzz->illegal && st != NULL && !st->rude;
-    const uint64_t before = e->received;
-    must(!e->got_fin && (e->local || e->accepted) && (count > 0 || fin));
-    for (int i = 0; i < count; i++) {
-        const uint8_t *const p = iov[i].iov_base;
-        for (size_t k = 0; k < iov[i].iov_len; k++) {
-            must(p[k] == model_byte_in(e->id, e->received) || !judged);
-            e->received++;
-        }
-    }
-    e->got_fin = fin;
-    e->unread += e->received - before;
-    if (e->reset_in_deliver) {
-        reset_end(e, RESET_PEER_RESET);
-    } else if (!e->hold && e->unread > 0) {
-        const size_t n = (size_t)e->unread;
-        e->unread = 0;
-        stream_consumed(e->stream, n);
-    }
-}
-
-static void on_ended(void *arg, uint32_t code, const char *text)
-{
-    struct end *const e = live(arg);
-    must(text != NULL);
-    if (code == 0)
-        must(e->got_fin && e->unread == 0);
-    e->ended++;
-    e->stream = NULL;
-}
-
-static bool on_broken(void *arg)
-{
-    return live(arg)->broken;
-}
-
-static const struct stream_ops end_ops = {.accepted = on_accepted,
-                                          .read = on_read,
-                                          .deliver = on_deliver,
-                                          .ended = on_ended,
-                                          .broken = on_broken};
-
-static void accept_end(struct end *e)
-{
-    if (e->local || e->accepted || e->stream == NULL)
-        return;
-    e->accepted = true;
-    stream_accept(e->stream);
-}
-
-static struct end *new_end(struct fuzz *f)
-{
-    struct end *const e = &f->ends[f->end_count++];
-    *e = (struct end){.fuzz = f};
-    return e;
+    (void)e, (void)code; /* a close of either side ends both */
 }
 
 /* ---- the session's owner ------------------------------------------------------------------ */
@@ -204,16 +87,13 @@ static void on_opened(void *arg, struct stream *stream, const struct frame_open 
 {
     struct fuzz *const f = arg;
     must(!f->over && open->service == f->config.service && !f->config.opens_odd);
-    if (f->on_open == 2 || f->end_count == ENDS) {
+    if (f->on_open == 2 || f->ends.count == ENDS) {
         stream_reset(stream, RESET_REFUSED, "refused");
         return;
     }
-    struct end *const e = new_end(f);
-    e->stream = stream;
-    e->id = stream_id(stream);
-    stream_set_end(stream, &end_ops, e);
+    struct end *const e = end_new(&f->ends, stream);
     if (f->on_open == 0)
-        accept_end(e);
+        end_accept(e);
 }
 
 static void on_control(void *arg, const struct control *control)
@@ -225,8 +105,8 @@ static void on_session_ended(void *arg, uint32_t code, const char *reason)
 {
     struct fuzz *const f = arg;
     must(!f->over && reason != NULL);
-    for (size_t i = 0; i < f->end_count; i++)
-        must(f->ends[i].stream == NULL); /* all have heard before */
+    for (size_t i = 0; i < f->ends.count; i++)
+        must(f->ends.list[i].stream == NULL); /* all have heard before */
     f->over = true;
     f->close_code = code;
 }
@@ -356,7 +236,7 @@ static void send_open(struct fuzz *f, uint64_t id, const char *more)
 /* About a stream that is, was, or (rarely) never was. */
 static void send_stream_message(struct fuzz *f, uint8_t what)
 {
-    const uint8_t which = take_u8(f), how = take_u8(f);
+    const uint8_t which = take_u8(&f->in), how = take_u8(&f->in);
     struct peer_stream *const st =
         f->stream_count > 0 ? &f->streams[which % f->stream_count] : NULL;
     if (st == NULL || how == 255) {
@@ -368,7 +248,7 @@ static void send_stream_message(struct fuzz *f, uint8_t what)
         st->rude = true;
     switch (what) {
     case 0:
-        send_data(f, st, take_size(f));
+        send_data(f, st, take_size(&f->in) % (FRAME_V1_MAX_DATA + 1));
         break;
     case 1:
         st->in_acked = true;
@@ -387,19 +267,19 @@ static void send_stream_message(struct fuzz *f, uint8_t what)
 static void send_raw(struct fuzz *f)
 {
     struct mock_conn *const conn = &f->mock.end[0];
-    size_t n = take_u8(f) % 60;
-    n = n < f->n ? n : f->n;
+    size_t n = take_u8(&f->in) % 60;
+    n = n < f->in.n ? n : f->in.n;
     if (n == 0 || conn->message_left > 0 || conn->read_off || conn->closed || conn->closing)
         return;
     f->illegal = true;
-    mock_message(conn, f->p, n);
-    f->p += n;
-    f->n -= n;
+    mock_message(conn, f->in.p, n);
+    f->in.p += n;
+    f->in.n -= n;
 }
 
 static void send_other_message(struct fuzz *f)
 {
-    const uint8_t how = take_u8(f);
+    const uint8_t how = take_u8(&f->in);
     switch (how % 8) {
     case 0:
     case 1:
@@ -407,7 +287,7 @@ static void send_other_message(struct fuzz *f)
         send_open(f, f->peer_next++, "");
         break;
     case 3: /* any id, perhaps one that was */
-        send_open(f, take_u8(f), how & 128 ? ",\"target\":\"" TARGET "\"" : "");
+        send_open(f, take_u8(&f->in), how & 128 ? ",\"target\":\"" TARGET "\"" : "");
         break;
     case 4:
         f->heartbeats++;
@@ -430,66 +310,18 @@ static void send_other_message(struct fuzz *f)
 
 /* ---- steps -------------------------------------------------------------------------------- */
 
-static void do_end(struct fuzz *f, uint8_t what)
-{
-    const uint8_t which = take_u8(f);
-    struct end *const e = f->end_count > 0 ? &f->ends[which % f->end_count] : NULL;
-    size_t n;
-    if (e == NULL || e->stream == NULL)
-        return;
-    switch (what) {
-    case 0:
-        e->to_send += e->eof ? 0 : take_size(f);
-        break;
-    case 1:
-        e->eof = true;
-        break;
-    case 2:
-        e->broken = true;
-        break;
-    case 3:
-        n = take_size(f) * 16;
-        n = n < e->unread ? n : (size_t)e->unread;
-        e->unread -= n;
-        if (n > 0)
-            stream_consumed(e->stream, n);
-        return;
-    case 4:
-        e->hold = !e->hold;
-        return;
-    case 5:
-        accept_end(e);
-        break;
-    case 6:
-        reset_end(e, RESET_REFUSED + take_u8(f) % 7);
-        return;
-    default:
-        e->reset_in_deliver = true;
-        return;
-    }
-    if (e->local || e->accepted)
-        stream_ready(e->stream);
-}
-
 static void open_local(struct fuzz *f)
 {
     const struct frame_open open = {.service = 1};
-    if (!f->config.opens_odd || f->end_count == ENDS || f->stream_count + f->end_count >= ENDS)
+    if (!f->config.opens_odd || f->stream_count + f->ends.count >= ENDS)
         return;
-    struct end *const e = new_end(f);
-    e->local = true;
-    if (stream_open(f->session, &open, &end_ops, e, &e->stream) != 0) {
-        must(e->stream == NULL);
-        f->end_count--;
-        return;
-    }
-    e->id = stream_id(e->stream);
+    end_open(&f->ends, f->session, &open);
 }
 
 static void do_link(struct fuzz *f)
 {
     struct mock_conn *const conn = &f->mock.end[0];
-    const uint8_t how = take_u8(f);
+    const uint8_t how = take_u8(&f->in);
     if (how < 100) {
         conn->room = (size_t)how * how * 16;
     } else if (how < 220) {
@@ -512,8 +344,8 @@ static void do_link(struct fuzz *f)
 static void receive(struct fuzz *f)
 {
     static const size_t pieces[] = {SIZE_MAX, 1, 7, 14, 100, 4096};
-    const uint8_t how = take_u8(f);
-    const size_t max = how < 128 ? SIZE_MAX : take_size(f);
+    const uint8_t how = take_u8(&f->in);
+    const size_t max = how < 128 ? SIZE_MAX : take_size(&f->in);
     if (!f->mock.end[0].closed)
         mock_receive(&f->mock.end[0], max, pieces[how % 6]);
 }
@@ -521,7 +353,7 @@ static void receive(struct fuzz *f)
 static void step(struct fuzz *f)
 {
     static const uint32_t times[] = {1, 5, 50, 200, 1000, 3000, 10000, 20000};
-    const uint8_t op = take_u8(f) % 24;
+    const uint8_t op = take_u8(&f->in) % 24;
     if (op < 4)
         send_stream_message(f, op);
     else if (op < 8)
@@ -529,7 +361,7 @@ static void step(struct fuzz *f)
     else if (op < 10)
         send_other_message(f);
     else if (op < 18)
-        do_end(f, op - 10);
+        end_do(&f->ends, &f->in, op - 10);
     else if (op == 18)
         open_local(f);
     else if (op == 19)
@@ -539,7 +371,7 @@ static void step(struct fuzz *f)
     else if (op == 22)
         fake_loop_turn(f->loop);
     else
-        fake_loop_advance(f->loop, times[take_u8(f) % 8]);
+        fake_loop_advance(f->loop, times[take_u8(&f->in) % 8]);
     if (!f->over)
         peer_receive(f);
     must(f->stats.streams_active <= f->config.max_streams);
@@ -551,9 +383,14 @@ static void step(struct fuzz *f)
 static void begin(struct fuzz *f)
 {
     static const uint64_t budgets[] = {64u << 20, 4096, 40000, 300000};
-    const uint8_t a = take_u8(f), b = take_u8(f);
+    const uint8_t a = take_u8(&f->in), b = take_u8(&f->in);
     f->loop = loop_create();
     must(f->loop != NULL);
+    f->ends = (struct ends){.loop = f->loop,
+                            .owner = f,
+                            .judged = is_judged,
+                            .delivered = check_delivered,
+                            .ended = check_ended};
     log_init(&f->log, -1, BURROW_LOG_ERROR + 1, LOG_LOGFMT);
     mock_init(&f->mock, f->loop, &f->log);
     f->mock.end[0].messages = true;
@@ -589,11 +426,11 @@ static void begin(struct fuzz *f)
 static bool take_all(struct fuzz *f)
 {
     bool moved = false;
-    for (size_t i = 0; i < f->end_count; i++) {
-        struct end *const e = &f->ends[i];
+    for (size_t i = 0; i < f->ends.count; i++) {
+        struct end *const e = &f->ends.list[i];
         e->hold = e->reset_in_deliver = false;
         if (e->stream != NULL && !e->local && !e->accepted) {
-            accept_end(e);
+            end_accept(e);
             stream_ready(e->stream);
         }
         if (e->stream == NULL || e->unread == 0)
@@ -633,8 +470,8 @@ static void settle(struct fuzz *f)
 
 static void check_arrived(struct fuzz *f)
 {
-    for (size_t i = 0; i < f->end_count && !f->illegal; i++) {
-        const struct end *const e = &f->ends[i];
+    for (size_t i = 0; i < f->ends.count && !f->illegal; i++) {
+        const struct end *const e = &f->ends.list[i];
         const struct peer_stream *const st = find(f, e->id);
         must(st != NULL);
         if (st->rude)
@@ -657,8 +494,8 @@ static void finish(struct fuzz *f)
     mock_finish(&f->mock);
     fake_loop_turn(f->loop);
     fake_loop_turn(f->loop);
-    for (size_t i = 0; i < f->end_count; i++) {
-        const struct end *const e = &f->ends[i];
+    for (size_t i = 0; i < f->ends.count; i++) {
+        const struct end *const e = &f->ends.list[i];
         must(e->stream == NULL && e->ended == (e->was_reset ? 0 : 1));
     }
     must(f->budget.used == 0 && f->stats.streams_active == 0);
@@ -669,9 +506,9 @@ static void finish(struct fuzz *f)
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     static struct fuzz f; /* large; begins anew with each input */
-    f = (struct fuzz){.p = p, .n = n};
+    f = (struct fuzz){.in = {p, n}};
     begin(&f);
-    while (f.n > 0 && !f.over)
+    while (f.in.n > 0 && !f.over)
         step(&f);
     settle(&f);
     if (!f.over)

@@ -2,4 +2,5 @@
 # the fuzzer of version 2.
 burrow_fuzz_target(fuzz_session_v1
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/fuzz_session_v1.c ${CMAKE_CURRENT_LIST_DIR}/session_model.c
+    ${CMAKE_CURRENT_LIST_DIR}/session_ends.c
   LIBS test_mock_transport core_tunnel core_wire test_fake_loop core_base)
