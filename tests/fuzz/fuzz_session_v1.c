@@ -11,9 +11,11 @@
  *   back; a peer that breaks no rule keeps its session; reading does not stop for good; and when
  *   all is read and taken, all has arrived.
  */
+#include "base/object.h"
 #include "fake_loop.h"
+#include "mock_transport.h"
 #include "session_ends.h"
-#include "session_model.h"
+#include "stream_bytes.h"
 #include "wire/control.h"
 
 #include <stdio.h>
@@ -173,8 +175,7 @@ static int on_data(void *arg, uint64_t id, const uint8_t *p, size_t n, bool end)
         return 0;
     }
     must(st->out_acked && !st->out_closed && (!st->by_session || st->in_acked));
-    for (size_t i = 0; i < n; i++)
-        must(p[i] == model_byte_out(id, st->out_sent + i));
+    must(stream_bytes_match(WAY_OUT, id, st->out_sent, p, n));
     st->out_sent += n;
     return 0;
 }
@@ -211,8 +212,7 @@ static void send_data(struct fuzz *f, struct peer_stream *st, size_t n)
 {
     uint8_t *const p = malloc(n + 1);
     must(p != NULL);
-    for (size_t i = 0; i < n; i++)
-        p[i] = model_byte_in(st->id, st->in_sent + i);
+    stream_bytes_fill(WAY_IN, st->id, st->in_sent, p, n);
     st->in_sent += n;
     send_frame(f, FRAME_DATA, st->id, p, n);
     free(p);

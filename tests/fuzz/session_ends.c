@@ -4,7 +4,7 @@
 
 #include "base/object.h"
 #include "loop/loop.h"
-#include "session_model.h"
+#include "stream_bytes.h"
 
 #include <string.h>
 
@@ -60,8 +60,7 @@ static ssize_t on_read(void *arg, size_t max, struct burrow_buf **ret_chain, boo
     n = n < POOL_LARGE ? n : POOL_LARGE;
     struct burrow_buf *const b = pool_get(loop_pool(e->ends->loop), (size_t)n);
     must(b != NULL);
-    for (uint64_t i = 0; i < n; i++)
-        buf_data(b)[i] = model_byte_out(e->id, e->sent + i);
+    stream_bytes_fill(WAY_OUT, e->id, e->sent, buf_data(b), (size_t)n);
     b->len = (uint32_t)n;
     b->next = NULL;
     e->sent += n;
@@ -85,11 +84,9 @@ static void on_deliver(void *arg, const struct iovec *iov, int count, bool fin)
     const bool judged = e->ends->judged(e);
     must(!e->got_fin && (count > 0 || fin));
     for (int i = 0; i < count; i++) {
-        const uint8_t *const p = iov[i].iov_base;
-        for (size_t k = 0; k < iov[i].iov_len; k++) {
-            must(p[k] == model_byte_in(e->id, e->received) || !judged);
-            e->received++;
-        }
+        must(!judged ||
+             stream_bytes_match(WAY_IN, e->id, e->received, iov[i].iov_base, iov[i].iov_len));
+        e->received += iov[i].iov_len;
     }
     e->got_fin = fin;
     e->unread += e->received - before;

@@ -3,6 +3,7 @@
 #include "session_model.h"
 
 #include "base/checked.h"
+#include "stream_bytes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,16 +23,6 @@ struct model_stream *model_find(struct model *m, uint64_t id)
             return &m->streams[i];
     }
     return NULL;
-}
-
-uint8_t model_byte_in(uint64_t id, uint64_t offset)
-{
-    return (uint8_t)(offset * 131 + (offset >> 8) * 7 + id * 29);
-}
-
-uint8_t model_byte_out(uint64_t id, uint64_t offset)
-{
-    return (uint8_t)(offset * 137 + (offset >> 8) * 11 + id * 53 + 1);
 }
 
 static uint64_t max_u64(uint64_t a, uint64_t b)
@@ -80,8 +71,7 @@ void model_send_data(struct model *m, uint64_t id, size_t n)
     uint8_t *const p = malloc(FRAME_HEADER + n);
     must(p != NULL);
     frame_header_encode(p, &h);
-    for (size_t i = 0; i < n; i++)
-        p[FRAME_HEADER + i] = model_byte_in(id, st != NULL ? st->in_sent + i : 0);
+    stream_bytes_fill(WAY_IN, id, st != NULL ? st->in_sent : 0, p + FRAME_HEADER, n);
     if (st != NULL && n > 0) {
         if (st->in_fin)
             st->doomed = true;
@@ -261,8 +251,7 @@ static int on_data(void *arg, uint64_t id, const uint8_t *p, size_t n, bool end)
     must(st->out_accepted && !st->out_fin && !st->out_reset);
     /* Raw bytes may have granted more than the model knows. */
     must(n <= st->out_limit - st->out_sent || m->illegal);
-    for (size_t i = 0; i < n; i++)
-        must(p[i] == model_byte_out(id, st->out_sent + i));
+    must(stream_bytes_match(WAY_OUT, id, st->out_sent, p, n));
     st->out_sent += n;
     return 0;
 }

@@ -47,10 +47,6 @@ void model_init(struct model *m, struct mock_conn *session_side, struct mock_con
                 const struct session_config *config);
 struct model_stream *model_find(struct model *m, uint64_t id);
 
-/* The byte at an offset of a stream, one sequence for each direction. */
-uint8_t model_byte_in(uint64_t id, uint64_t offset);
-uint8_t model_byte_out(uint64_t id, uint64_t offset);
-
 /* Frames of the peer; each notes whether it is allowed. They reach the session when the
  * fuzzer lets it receive. */
 void model_send_open(struct model *m, uint64_t id, uint64_t limit);
