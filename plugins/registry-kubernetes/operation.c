@@ -73,6 +73,7 @@ static void call(struct operation *o, const char *method, const char *prefix, co
         .method = method,
         .path = kube_path(path, prefix, r->name_space, kind, name),
         .body = body,
+        .is_list = name == NULL && body == NULL,
         .done = done,
         .arg = o,
     };

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from harness.burrow import SECRET, clean_environment
-from harness.kubernetes import Api, failure, say
+from harness.kubernetes import Api, failure, left_behind, say
 from harness.sockets import echo
 
 SECONDS = 30
@@ -22,6 +22,7 @@ class Store:
 
     def __init__(self):
         self.services, self.version = {}, 0
+        self.page = 500  # items of a list that are told at once
         self.changes, self.news = [], threading.Condition()  # (version, line of a watch)
 
     def __call__(self, method, path, body):
@@ -30,7 +31,10 @@ class Store:
             return 200, {"Content-Type": "application/json"}, self.watch(int(re.search(r"resourceVersion=(\d+)", path)[1]))
         if method == "GET" and not name:
             items = [{k: v for k, v in s.items() if k not in ("kind", "apiVersion")} for s in self.services.values()]
-            return say(200, {"kind": "ServiceList", "metadata": {"resourceVersion": str(self.version)}, "items": items})
+            first = int((re.search(r"[?&]continue=at-(\d+)", path) or [0, 0])[1])
+            more = {"continue": f"at-{first + self.page}"} if first + self.page < len(items) else {}
+            return say(200, {"kind": "ServiceList", "metadata": {"resourceVersion": str(self.version), **more},
+                             "items": items[first:first + self.page]})
         if method == "PUT" and body == self.services.get(body["metadata"]["name"]):
             return say(200, body)  # nothing has changed, and nobody hears of it
         if method in ("POST", "PUT"):
@@ -201,6 +205,16 @@ def test_a_service_that_somebody_edits_is_put_right_and_additions_stay(published
     assert len(server.wait_events("registry_changed", 2, SECONDS)) == 2
 
 
+def test_services_on_all_pages_of_a_list_are_found_and_tidied_away(published):
+    store = Store()
+    store.page = 2
+    for i in range(5):
+        store.put(left_behind(f"c{i}"))
+    api, _, _ = published(store, "--sweep-interval", "200ms", "--stale-service-age", "500ms")
+    api.wait("DELETE", count=5)
+    assert set(store.services) <= {NAME}
+
+
 def test_what_is_missed_while_there_is_no_watch_is_put_right_by_the_next_list(published):
     store, state = Store(), {"gone": False}
 
@@ -222,7 +236,7 @@ def test_what_is_missed_while_there_is_no_watch_is_put_right_by_the_next_list(pu
         state["gone"] = True
         api.news.notify_all()
     api.wait("POST", count=2)
-    assert len([r for r in api.requests if r[1].endswith("client-id") and r[0] == "GET"]) >= 2
+    assert len([r for r in api.requests if r[1].endswith("limit=500") and r[0] == "GET"]) >= 2
 
 
 def test_without_the_right_to_watch_it_is_said_once_and_the_rest_goes_on(published, world):

@@ -61,6 +61,20 @@ class Api:
         self.server.server_close()
 
 
+def service_name(client_id):
+    """Of a client id that is short and of lower case letters: with its FNV-1a hash."""
+    digest = 2166136261
+    for byte in client_id.encode():
+        digest = (digest ^ byte) * 16777619 & 0xffffffff
+    return f"burrow-client-{client_id}-{digest:08x}"
+
+
+def left_behind(client_id):
+    """A Service of a client that nobody knows any more."""
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": service_name(client_id), "labels": {
+        "app.kubernetes.io/managed-by": "burrow", "burrow.dev/client-id": client_id}}, "spec": {"clusterIP": "None"}}
+
+
 def say(status, document, **headers):
     return status, {"Content-Type": "application/json", **headers}, json.dumps(document).encode()
 

@@ -13,6 +13,7 @@ import yaml
 from conftest import CLUSTER, HERE, RUN, SECRET, run, wait_until
 from faulty_proxy import SPOILED
 from harness.burrow import clean_environment, make_certificate
+from harness.kubernetes import left_behind
 from harness.process import Process
 from test_registry import web  # noqa: F401 (a fixture)
 
@@ -25,8 +26,21 @@ MAY_BE_SILENT = {"409", "429"}
 
 
 @pytest.fixture
-def spoiled(namespace, tmp_path):
-    """A server on the node whose way to the API is the proxy; returns it and a function that spoils answers."""
+def on_the_node(namespace):
+    """Starts a server on the node, not in a pod."""
+    def start(kubeconfig, *flags):
+        server = Process("server", namespace.cluster.argv(
+            namespace.burrow, "server", "--server-addr", "127.0.0.1:0", "--bridge-host", "127.0.0.1", "--jwt-hmac-secret", SECRET,
+            "--enable-kube-api", "true", "--kubeconfig", str(kubeconfig), "--namespace", namespace.name, *flags),
+            env=clean_environment())
+        namespace.processes.append(server)
+        return server
+    return start
+
+
+@pytest.fixture
+def spoiled(namespace, on_the_node, tmp_path):
+    """A server whose way to the API is the proxy; returns it and a function that spoils answers."""
     proxy = Process("proxy", namespace.cluster.argv("/usr/bin/python3", os.path.join(HERE, "faulty_proxy.py"), SERVER,
                                                     f"{PKI}/ca.crt", f"{PKI}/admin.crt", f"{PKI}/admin.key"))
     namespace.processes.append(proxy)
@@ -35,15 +49,19 @@ def spoiled(namespace, tmp_path):
     kubeconfig.write_text(json.dumps({
         "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
         "clusters": [{"name": "c", "cluster": {"server": url}}], "users": [{"name": "u", "user": {"token": "none"}}]}))
-    server = Process("server", namespace.cluster.argv(
-        namespace.burrow, "server", "--server-addr", "127.0.0.1:0", "--bridge-host", "127.0.0.1", "--jwt-hmac-secret", SECRET,
-        "--enable-kube-api", "true", "--kubeconfig", str(kubeconfig), "--namespace", namespace.name), env=clean_environment())
-    namespace.processes.append(server)
+    server = on_the_node(kubeconfig)
 
     def spoil(how, count, what="/services/burrow-client-"):
         asked = urllib.parse.urlencode({"how": how, "count": count, "what": what})
         run(CLUSTER, "run", "curl", "-sf", "-X", "POST", f"{url}/spoil?{asked}")
     return server, spoil
+
+
+def test_more_services_than_a_page_of_a_list_holds_are_found_and_tidied_away(namespace, on_the_node):
+    """What a server before this one left; a page is 500."""
+    namespace.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": [left_behind(f"c{i}") for i in range(510)]}))
+    on_the_node(KUBECONFIG, "--sweep-interval", "1s", "--stale-service-age", "2s")
+    wait_until("all are gone", lambda: not namespace.get("services")["items"], 120)
 
 
 @pytest.mark.parametrize("how", SPOILED)

@@ -2,6 +2,7 @@
 /* Calls of the Kubernetes API; see client.h. watch.c stands on them. */
 #include "kubernetes/client.h"
 
+#include "kubernetes/pages.h"
 #include "kubernetes/transfer.h"
 #include "must.h"
 
@@ -32,6 +33,8 @@ struct kube_call {
     struct kube_call *next, **link;
     char *method, *path, *type, *body;
     uint32_t attempts, failures, waits;
+    bool is_list;
+    struct kube_pages pages;
     kube_done_fn *done;
     void *arg;
     struct http_request *request;
@@ -139,6 +142,7 @@ static void call_free(struct kube_call *call)
     free(call->path);
     free(call->type);
     free(call->body);
+    kube_pages_clear(&call->pages);
     call->magic = 0;
     free(call);
 }
@@ -193,6 +197,23 @@ void kube_error_text(char *buf, size_t size, int status, const json_t *body)
              message != NULL ? message : "");
 }
 
+/* Asks for the next page, or tells the list. */
+static void on_page(struct kube_call *call, int status, json_t *page)
+{
+    bool more = false;
+    int rc = kube_pages_take(&call->pages, page, &more);
+    if (rc != BURROW_OK) {
+        finish(call, rc, status, NULL,
+               rc == BURROW_ENOMEM ? "the list is too long" : "the answer is no page of a list");
+    } else if (more) {
+        later(call, 0, "out of memory");
+    } else {
+        json_t *list = json_incref(call->pages.list); /* finish frees the call before it tells */
+        finish(call, BURROW_OK, status, list, NULL);
+        json_decref(list);
+    }
+}
+
 static void on_done(void *arg, int result, const struct http_response *response, const char *error)
 {
     struct kube_call *call = arg;
@@ -219,6 +240,8 @@ static void on_done(void *arg, int result, const struct http_response *response,
     if (good && !json_is_object(body)) {
         /* A page in HTML with 200: something else than an API answers there. */
         finish(call, BURROW_EPROTO, response->status, NULL, "the answer is no JSON object");
+    } else if (good && call->is_list) {
+        on_page(call, response->status, body);
     } else if (good) {
         finish(call, BURROW_OK, response->status, body, NULL);
     } else if (may_repeat(call) && (response->status >= 500 || response->status == 429)) {
@@ -237,10 +260,12 @@ static void begin(void *arg)
     struct kube_call *call = arg;
     must(call->magic == CALL_MAGIC);
     call->timer = NULL;
-    char why[FILE_WHY];
+    char why[FILE_WHY], page[KUBE_MAX_PATH + KUBE_PAGES_ROOM];
+    if (call->is_list)
+        kube_pages_path(&call->pages, call->path, page, sizeof page);
     const struct kube_transfer transfer = {
         .method = call->method,
-        .path = call->path,
+        .path = call->is_list ? page : call->path,
         .body = call->body,
         .type = call->type,
         .total_ms = KUBE_CALL_MS,
@@ -271,6 +296,7 @@ int kube_call(struct kube_client *client, const struct kube_ask *ask, struct kub
     call->type = ask->type != NULL ? strdup(ask->type) : NULL;
     call->body = ask->body != NULL ? json_dumps(ask->body, JSON_COMPACT) : NULL;
     call->attempts = ask->attempts;
+    call->is_list = ask->is_list;
     call->done = ask->done;
     call->arg = ask->arg;
     call->next = client->calls;

@@ -3,10 +3,10 @@
  * A small asynchronous Kubernetes client: calls that are repeated as the API asks for, and watches.
  *
  * A call ends in one of two ways: its done is called exactly once, never from inside kube_call, or
- * it is cancelled and no callback comes any more. An answer is at most 8 MiB. What may be repeated
- * safely is repeated by the client itself: 429 and 503 after their Retry-After, and, for as many
- * attempts as the asker allows, failures of the network and of the server, with a growing, jittered
- * pause.
+ * it is cancelled and no callback comes any more. An answer, a page of a list, is at most 8 MiB.
+ * What may be repeated safely is repeated by the client itself: 429 and 503 after their
+ * Retry-After, and, for as many attempts as the asker allows, failures of the network and of the
+ * server, with a growing, jittered pause.
  */
 #ifndef KUBERNETES_CLIENT_H
 #define KUBERNETES_CLIENT_H
@@ -41,6 +41,7 @@ struct kube_ask {
     const json_t *body; /* NULL: none */
     const char *type;   /* of the body; NULL: KUBE_JSON */
     uint32_t attempts;  /* 0 and 1: one */
+    bool is_list;       /* had in pages, and told as one */
     kube_done_fn *done;
     void *arg;
 };
@@ -70,7 +71,7 @@ typedef void kube_event_fn(void *arg, const char *type, const json_t *object);
 typedef void kube_trouble_fn(void *arg, int status, const char *error);
 
 /* Lists the collection at path (which may have a query), then watches it from there, for ever. A
- * change is at most 2 MiB, the list at most KUBE_MAX_ANSWER. BURROW_EINVAL (the path is too long)
+ * change is at most 2 MiB, the list at most 100,000 objects. BURROW_EINVAL (the path is too long)
  * or BURROW_ENOMEM. */
 int kube_watch(struct kube_client *client, const char *path, kube_event_fn *event,
                kube_trouble_fn *trouble, void *arg, struct kube_watch **ret);

@@ -282,7 +282,8 @@ static void next_step(void *arg)
     struct kube_watch *w = watch_of(arg);
     char why[FILE_WHY] = "out of memory";
     w->timer = NULL;
-    const struct kube_ask list = {.method = "GET", .path = w->path, .done = on_list, .arg = w};
+    const struct kube_ask list = {
+        .method = "GET", .path = w->path, .is_list = true, .done = on_list, .arg = w};
     int rc = w->version[0] == '\0' ? kube_call(w->client, &list, &w->listing) : stream(w, why);
     if (rc != BURROW_OK)
         trouble(w, 0, why, -1);

@@ -23,6 +23,11 @@
 #define GONE                                                                                       \
     "{\"type\": \"ERROR\", \"object\": {\"kind\": \"Status\", \"metadata\": {}, \"code\": 410}}\n"
 
+#define LIST_PATH "/things?labelSelector=x&limit=500"
+#define PAGE(name, version, token)                                                                 \
+    "{\"metadata\": {\"resourceVersion\": \"" version "\", \"continue\": \"" token                 \
+    "\"}, \"items\": [{\"metadata\": {\"name\": \"" name "\"}}]}"
+
 /* How one request is answered. */
 struct step {
     enum { WHOLE, STREAM, ENDED_STREAM, FLOOD } how; /* STREAM: it stays open */
@@ -194,9 +199,70 @@ static void a_list_is_told_and_then_each_change(void **state)
     assert_int_equal(api.events, 0); /* never from inside kube_watch */
     rig_run(&api.rig, &api.events, 5);
     assert_string_equal(api.log, "LIST ADDED a LISTED MODIFIED b DELETED a");
-    assert_string_equal(api.paths[0], "/things?labelSelector=x");
+    assert_string_equal(api.paths[0], LIST_PATH);
     assert_string_equal(api.paths[1], "/things?labelSelector=x&watch=true&allowWatchBookmarks=true"
                                       "&timeoutSeconds=240&resourceVersion=5");
+    end(&api);
+}
+
+static void a_long_list_comes_in_pages_and_is_told_as_one(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {WHOLE, PAGE("a", "5", "x-1"), 0},
+        {WHOLE, PAGE("b", "5", "x_2"), 0},
+        {WHOLE, PAGE("c", "6", ""), 0},
+        {STREAM, "", 0},
+    };
+    struct api api;
+    BEGIN(&api, steps);
+    watch(&api);
+    rig_run(&api.rig, &api.lists, 1);
+    wait_for_requests(&api, 4);
+    assert_string_equal(api.log, "LIST ADDED a ADDED b ADDED c LISTED");
+    assert_string_equal(api.paths[0], LIST_PATH);
+    assert_string_equal(api.paths[1], LIST_PATH "&continue=x-1");
+    assert_string_equal(api.paths[2], LIST_PATH "&continue=x_2");
+    assert_non_null(strstr(api.paths[3], "resourceVersion=6"));
+    end(&api);
+}
+
+/* Nothing is told of the pages that came before. */
+static void a_list_whose_next_page_cannot_be_had_is_trouble_and_begins_anew(void **state)
+{
+    (void)state;
+    static const struct step spoiled[][2] = {
+        {{WHOLE, PAGE("a", "5", "x1"), 0}, {WHOLE, "{\"kind\": \"Status\", \"code\": 410}", 410}},
+        {{WHOLE, PAGE("a", "5", "x1"), 0}, {WHOLE, "{\"items\": 3}", 0}},
+        {{WHOLE, PAGE("a", "5", "x1"), 0}, {WHOLE, PAGE("b", "5", "x y"), 0}},
+        {{WHOLE, PAGE("a", "5", "x1"), 0}, {WHOLE, PAGE("b", "5", "x&y"), 0}},
+    };
+    for (size_t i = 0; i < sizeof spoiled / sizeof *spoiled; i++) {
+        const struct step steps[] = {
+            spoiled[i][0], spoiled[i][1], {WHOLE, LIST, 0}, {STREAM, "", 0}};
+        struct api api;
+        BEGIN(&api, steps);
+        watch(&api);
+        rig_run(&api.rig, &api.troubles, 1);
+        advance(&api, 1000);
+        rig_run(&api.rig, &api.lists, 1);
+        wait_for_requests(&api, 4);
+        assert_string_equal(api.log, "trouble LIST ADDED a LISTED");
+        assert_string_equal(api.paths[2], LIST_PATH);
+        end(&api);
+    }
+}
+
+static void a_list_without_an_end_is_given_up(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {{WHOLE, PAGE("a", "5", "again"), 0}};
+    struct api api;
+    BEGIN(&api, steps);
+    watch(&api);
+    rig_run(&api.rig, &api.troubles, 1);
+    assert_string_equal(api.error, "the list is too long");
+    assert_int_equal(requests(&api), 200);
     end(&api);
 }
 
@@ -245,7 +311,7 @@ static void what_cannot_be_taken_up_begins_with_a_new_list(void **state)
         watch(&api);
         rig_run(&api.rig, &api.lists, 2);
         wait_for_requests(&api, 4);
-        assert_string_equal(api.paths[2], "/things?labelSelector=x");
+        assert_string_equal(api.paths[2], LIST_PATH);
         assert_non_null(strstr(api.paths[3], "resourceVersion=5"));
         end(&api);
     }
@@ -450,6 +516,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_is_told_and_then_each_change),
+        cmocka_unit_test(a_long_list_comes_in_pages_and_is_told_as_one),
+        cmocka_unit_test(a_list_whose_next_page_cannot_be_had_is_trouble_and_begins_anew),
+        cmocka_unit_test(a_list_without_an_end_is_given_up),
         cmocka_unit_test(a_stream_that_ends_is_taken_up_where_it_was),
         cmocka_unit_test(what_cannot_be_taken_up_begins_with_a_new_list),
         cmocka_unit_test(a_list_without_a_version_is_trouble_and_asked_for_again),
