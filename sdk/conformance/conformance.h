@@ -21,7 +21,7 @@
 #define TURNS_LIMIT 2000
 #define NOTE "note: " /* a line on stderr that is printed also when the check holds */
 /* alarm() ends a check, or one round of a check of many. */
-#define CHECK_SECONDS (300 * patience())
+#define CHECK_SECONDS (90 * patience())
 
 /* What the command line says. */
 struct subject {

@@ -172,7 +172,8 @@ bool fake_host_advance_to_timer(struct fake_host *fake)
     pthread_mutex_lock(&fake->post_lock);
     bool is_posted = fake->posted != NULL;
     pthread_mutex_unlock(&fake->post_lock);
-    if (is_posted || fake->watches + fake->lookups > 0 || fake->timer_head == NULL)
+    if (is_posted || fake->is_native || fake->watches + fake->lookups > 0 ||
+        fake->timer_head == NULL)
         return false;
     uint64_t first = fake->timer_head->due;
     for (const struct burrow_timer *t = fake->timer_head; t != NULL; t = t->next)

@@ -38,6 +38,7 @@ struct fake_host {
     unsigned watches, timers, lookups, files;
     /* The n-th of the next watch, after, post and watch_files calls fails; 0: none. */
     unsigned fail_at;
+    bool is_native; /* the plugin has asked for the loop itself */
     /* Or this decides, when it is set: true, and the call fails. */
     bool (*deny)(void *arg);
     void *deny_arg;
@@ -77,7 +78,9 @@ void fake_host_settle(struct fake_host *fake, unsigned quiet_ms);
 /* Moves the clock; timers run in the turns that follow. */
 void fake_host_advance(struct fake_host *fake, uint64_t ms);
 /* Moves it to the first timer when nothing but a timer can bring news to the plugin; false, and the
- * clock as it was, when something else may: a watch, a look-up, a posted call. */
+ * clock as it was, when something else may: a watch, a look-up, a posted call, what it does with
+ * the native loop. (What a thread of its own may post some time, nobody knows: it holds a watch.)
+ */
 bool fake_host_advance_to_timer(struct fake_host *fake);
 /* As if that watched file had changed: what the plugin's watch says. Fails the test when it
  * watches no such file. */

@@ -185,6 +185,7 @@ static int host_post(struct burrow_self *self, burrow_timer_fn *fn, void *arg)
 
 static void *host_native_loop(struct burrow_self *self, const char *flavour)
 {
+    fake_of(self)->is_native = true;
     return strcmp(flavour, "libev") == 0 ? fake_of(self)->ev : NULL;
 }
 

@@ -92,12 +92,14 @@ make() { command make --no-print-directory -o build BUILD="$BUILT" "$@"; }
 "$PYTHON" -c '
 import socket
 listener = socket.create_server(("127.0.0.1", 5432))
+open("listens", "w").close()
 while True:
     sock, _ = listener.accept()
     sock.sendall(b"data from port 5432\\n")
     sock.close()' &
 { {server}; } >server.log 2>&1 &
 { {client}; } >client.log 2>&1 &
+timeout 60 bash -c 'until [ -e listens ]; do sleep 0.1; done'
 timeout 60 bash -c \
     'until curl -sf http://127.0.0.1:8080/api/clients/client-a/bridge-addr >/dev/null; do sleep 0.2; done'
 {test}

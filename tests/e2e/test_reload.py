@@ -195,6 +195,7 @@ def test_services_of_the_client_change_at_reload_and_the_others_are_not_touched(
     added = split_address(client.wait_event("service_ready", 20, after=marks[0], service="comes")["bridge"])
     new = Users(added, 5)
     server.wait_event("service_withdrawn", 20, after=marks[1], service="goes")
+    server.wait_event("bridge_listening", 20, after=marks[1], service="comes")
     assert is_reset(bridges["goes"])
     for each in (*users.values(), new):  # streams of the one that is gone go on, too
         each.ping()

@@ -100,8 +100,7 @@ def test_messages_come_in_any_fragments(world, join, fragment, text):
 
 @pytest.mark.parametrize("fragment", [GO_FRAGMENT, None])
 def test_64_mib_both_ways_at_once(world, join, sized, fragment):
-    """With heartbeats amid the data."""
-    _, session = join(world.target(echo), fragment=fragment, interval=0.2)
+    _, session = join(world.target(echo), fragment=fragment)
     data = pattern(sized(64 * MIB, 8 * MIB))
     assert exchange(session, session.open(), data) == data
 

@@ -95,7 +95,8 @@ def test_messages_come_in_any_fragments(world, fragment, text):
 
 
 def test_64_mib_both_ways_at_once(world, sized):
-    tunnel = Tunnel(world, world.target(echo).address)
+    """With heartbeats amid the data, and their answers."""
+    tunnel = Tunnel(world, world.target(echo).address, "--heartbeat-interval", "200ms")
     with dial(tunnel.bridge) as user:
         data = pattern(sized(64 * MIB, 8 * MIB))
         assert exchange(user, data) == data

@@ -16,7 +16,6 @@
 #include "session_model.h"
 #include "wire/control.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);

@@ -63,7 +63,7 @@ run_one() {
     [ ! -d "$seeds" ] || corpora+=("$seeds")
     # A small quarantine: inputs that come in thousands of pieces would fill the memory.
     ASAN_OPTIONS="quarantine_size_mb=32:${ASAN_OPTIONS:-}" \
-        "$program" -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=1024 \
+        "$program" -max_total_time="$seconds" -max_len=65536 -timeout=30 -rss_limit_mb=1024 \
         -print_final_stats=1 -artifact_prefix="$work/findings/" "${corpora[@]}" \
         >"$work/log" 2>&1 || code=$?
     local executions

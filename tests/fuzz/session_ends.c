@@ -6,8 +6,6 @@
 #include "loop/loop.h"
 #include "stream_bytes.h"
 
-#include <string.h>
-
 /* ---- the input ---------------------------------------------------------------------------- */
 
 uint8_t take_u8(struct input *in)
@@ -84,8 +82,8 @@ static void on_deliver(void *arg, const struct iovec *iov, int count, bool fin)
     const bool judged = e->ends->judged(e);
     must(!e->got_fin && (count > 0 || fin));
     for (int i = 0; i < count; i++) {
-        must(!judged ||
-             stream_bytes_match(WAY_IN, e->id, e->received, iov[i].iov_base, iov[i].iov_len));
+        must(stream_bytes_match(WAY_IN, e->id, e->received, iov[i].iov_base, iov[i].iov_len) ||
+             !judged);
         e->received += iov[i].iov_len;
     }
     e->got_fin = fin;
@@ -166,8 +164,10 @@ void end_accept(struct end *e)
     stream_accept(e->stream);
 }
 
+/* Few bytes, or many times as much. */
 static void consume(struct end *e, size_t n)
 {
+    n *= n % 2 != 0 ? 16 : 1;
     n = n < e->unread ? n : (size_t)e->unread;
     e->unread -= n;
     if (n > 0)
@@ -191,7 +191,7 @@ void end_do(struct ends *ends, struct input *in, uint8_t what)
         e->broken = true;
         break;
     case 3:
-        consume(e, take_size(in) * 16);
+        consume(e, take_size(in));
         return;
     case 4:
         e->hold = !e->hold;

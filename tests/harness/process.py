@@ -108,6 +108,7 @@ class Process:
         except subprocess.TimeoutExpired:
             raise ProcessError(f"{self.name}: still running after {seconds} s\n{self.log}") from None
         self._reader.join(60)
+        assert not self._reader.is_alive(), f"{self.name} has ended, and somebody holds its standard error"
         self._end_seen = True
         return code
 

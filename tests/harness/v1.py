@@ -90,7 +90,8 @@ class Wire:
         self._reader, self._is_written = None, True  # the thread that reads; another one writes
         self._messages, self._parts = [], None
         self.end = None  # Closed, once it has ended
-        threading.Thread(target=self._write, daemon=True).start()
+        self._writer = threading.Thread(target=self._write, daemon=True)
+        self._writer.start()
 
     # ---- out
 
@@ -108,27 +109,39 @@ class Wire:
             sent.result()
 
     def _write(self):
-        while True:
-            put, sent = self._outbox.get()
-            try:
-                with self._state:
-                    put()
-                    parts = self.connection.data_to_send()
-                for part in parts:
-                    self.sock.sendall(part)
-                sent.set_result(None)
-            except Exception as error:  # the sender's, who gets it
-                sent.set_exception(error)
-            if self.end and self._outbox.empty():
-                self._is_written = False
-                self._refuse()
-                return
+        while self._write_next():
+            pass
+        self._is_written = False
+        self._refuse()
+
+    def _write_next(self):
+        """False: nothing can be written any more, or the reader has seen the end."""
+        put, sent = self._outbox.get()
+        if put is None:
+            return False
+        try:
+            with self._state:
+                put()
+                parts = self.connection.data_to_send()
+        except Exception as error:  # the sender's, who gets it
+            sent.set_exception(error)
+            return True
+        try:
+            for part in parts:
+                self.sock.sendall(part)
+        except OSError as error:
+            sent.set_exception(error)
+            return False
+        sent.set_result(None)
+        return True
 
     def _refuse(self):
         """What came for the thread that writes when it had ended."""
         with contextlib.suppress(queue.Empty):
             while True:
-                self._outbox.get_nowait()[1].set_exception(BrokenPipeError("the WebSocket has ended"))
+                _, sent = self._outbox.get_nowait()
+                if sent:
+                    sent.set_exception(BrokenPipeError("the WebSocket has ended"))
 
     def _put(self, message):
         if self.connection.state is not State.OPEN:
@@ -163,6 +176,11 @@ class Wire:
         """The connection is lost."""
         self.sock.shutdown(socket.SHUT_RDWR)
 
+    def release(self):
+        """Once it has ended: when what answers the end is written, the socket is closed."""
+        self._writer.join(5)
+        self.sock.close()
+
     # ---- in
 
     def receive(self):
@@ -170,6 +188,7 @@ class Wire:
         self._reader = threading.get_ident()
         while not self._messages:
             if self.end:
+                self._reader = None
                 raise self.end
             self._read()
         return parse(self._messages.pop(0))
@@ -190,6 +209,8 @@ class Wire:
         if not data and not self.end:
             self.end = Closed(None, "lost")
         self._send(lambda: None, wait=False)  # what answers what came
+        if self.end:
+            self._outbox.put((None, None))
 
     def _event(self, event):
         opcode = getattr(event, "opcode", None)
@@ -319,5 +340,5 @@ class Peer:
         self.wire.close()
         if not self.ended.wait(5):
             self.wire.cut()
-        self.wire.sock.close()
+        self.wire.release()
         self.check()

@@ -198,14 +198,15 @@ void kube_error_text(char *buf, size_t size, int status, const json_t *body)
 }
 
 /* Asks for the next page, or tells the list. */
-static void on_page(struct kube_call *call, int status, json_t *page)
+static void on_page(struct kube_call *call, int status, json_t *page, size_t bytes)
 {
     bool more = false;
-    int rc = kube_pages_take(&call->pages, page, &more);
+    int rc = kube_pages_take(&call->pages, page, bytes, &more);
     if (rc != BURROW_OK) {
         finish(call, rc, status, NULL,
                rc == BURROW_ENOMEM ? "the list is too long" : "the answer is no page of a list");
     } else if (more) {
+        call->failures = call->waits = 0; /* a page is a call of its own to the API */
         later(call, 0, "out of memory");
     } else {
         json_t *list = json_incref(call->pages.list); /* finish frees the call before it tells */
@@ -241,7 +242,7 @@ static void on_done(void *arg, int result, const struct http_response *response,
         /* A page in HTML with 200: something else than an API answers there. */
         finish(call, BURROW_EPROTO, response->status, NULL, "the answer is no JSON object");
     } else if (good && call->is_list) {
-        on_page(call, response->status, body);
+        on_page(call, response->status, body, response->body.len);
     } else if (good) {
         finish(call, BURROW_OK, response->status, body, NULL);
     } else if (may_repeat(call) && (response->status >= 500 || response->status == 429)) {

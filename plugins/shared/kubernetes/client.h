@@ -41,7 +41,7 @@ struct kube_ask {
     const json_t *body; /* NULL: none */
     const char *type;   /* of the body; NULL: KUBE_JSON */
     uint32_t attempts;  /* 0 and 1: one */
-    bool is_list;       /* had in pages, and told as one */
+    bool is_list;       /* a GET that is had in pages of 500, and told as one; 64 MiB at most */
     kube_done_fn *done;
     void *arg;
 };
@@ -71,8 +71,8 @@ typedef void kube_event_fn(void *arg, const char *type, const json_t *object);
 typedef void kube_trouble_fn(void *arg, int status, const char *error);
 
 /* Lists the collection at path (which may have a query), then watches it from there, for ever. A
- * change is at most 2 MiB, the list at most 100,000 objects. BURROW_EINVAL (the path is too long)
- * or BURROW_ENOMEM. */
+ * change is at most 2 MiB, the list as long as `is_list` allows. BURROW_EINVAL (the path is too
+ * long) or BURROW_ENOMEM. */
 int kube_watch(struct kube_client *client, const char *path, kube_event_fn *event,
                kube_trouble_fn *trouble, void *arg, struct kube_watch **ret);
 /* No callback comes any more. NULL is allowed; also from its own callbacks. Before the client is

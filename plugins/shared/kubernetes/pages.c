@@ -8,6 +8,7 @@
 
 #define PAGE_ITEMS 500
 #define PAGES_MAX 200u
+#define BYTES_MAX (64u * 1024u * 1024u)
 /* RFC 4648, section 5, without padding, as the API makes them; what would have to be escaped in a
  * query is not taken. */
 #define TOKEN_CHARACTERS "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
@@ -33,25 +34,30 @@ static bool take_token(struct kube_pages *pages, const json_t *metadata)
 static int append(json_t *list, const json_t *page)
 {
     json_t *items = json_object_get(list, "items"), *more = json_object_get(page, "items");
-    if (!json_is_array(items) || !json_is_array(more))
+    json_t *metadata = json_object_get(page, "metadata");
+    if (!json_is_array(items) || !json_is_array(more) || !json_is_object(metadata))
         return BURROW_EPROTO;
-    if (json_array_extend(items, more) < 0 ||
-        json_object_set(list, "metadata", json_object_get(page, "metadata")) < 0)
+    if (json_array_extend(items, more) < 0 || json_object_set(list, "metadata", metadata) < 0)
         return BURROW_ENOMEM;
     return BURROW_OK;
 }
 
-int kube_pages_take(struct kube_pages *pages, json_t *page, bool *ret_more)
+int kube_pages_take(struct kube_pages *pages, json_t *page, size_t bytes, bool *ret_more)
 {
     if (!take_token(pages, json_object_get(page, "metadata")))
         return BURROW_EPROTO;
+    bool more = pages->token[0] != '\0';
+    pages->bytes += bytes;
+    if (++pages->count + more > PAGES_MAX || pages->bytes > BYTES_MAX)
+        return BURROW_ENOMEM;
     int rc = BURROW_OK;
     if (pages->list == NULL)
         pages->list = json_incref(page);
     else
         rc = append(pages->list, page);
-    *ret_more = pages->token[0] != '\0';
-    return rc == BURROW_OK && *ret_more && ++pages->count >= PAGES_MAX ? BURROW_ENOMEM : rc;
+    if (rc == BURROW_OK)
+        *ret_more = more;
+    return rc;
 }
 
 void kube_pages_clear(struct kube_pages *pages)

@@ -234,6 +234,7 @@ static void a_list_whose_next_page_cannot_be_had_is_trouble_and_begins_anew(void
     static const struct step spoiled[][2] = {
         {{WHOLE, PAGE("a", "5", "x1"), 0}, {WHOLE, "{\"kind\": \"Status\", \"code\": 410}", 410}},
         {{WHOLE, PAGE("a", "5", "x1"), 0}, {WHOLE, "{\"items\": 3}", 0}},
+        {{WHOLE, PAGE("a", "5", "x1"), 0}, {WHOLE, "{\"items\": []}", 0}},
         {{WHOLE, PAGE("a", "5", "x1"), 0}, {WHOLE, PAGE("b", "5", "x y"), 0}},
         {{WHOLE, PAGE("a", "5", "x1"), 0}, {WHOLE, PAGE("b", "5", "x&y"), 0}},
     };
@@ -251,6 +252,27 @@ static void a_list_whose_next_page_cannot_be_had_is_trouble_and_begins_anew(void
         assert_string_equal(api.paths[2], LIST_PATH);
         end(&api);
     }
+}
+
+static void a_busy_api_is_asked_for_the_same_page_again(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {WHOLE, PAGE("a", "5", "x1"), 0},
+        {WHOLE, "Retry-After: 1\r\n\r\n{}", 429},
+        {WHOLE, PAGE("b", "5", ""), 0},
+        {STREAM, "", 0},
+    };
+    struct api api;
+    BEGIN(&api, steps);
+    watch(&api);
+    wait_for_requests(&api, 2);
+    while (api.lists == 0)
+        advance(&api, 500);
+    assert_string_equal(api.log, "LIST ADDED a ADDED b LISTED");
+    assert_string_equal(api.paths[1], LIST_PATH "&continue=x1");
+    assert_string_equal(api.paths[2], LIST_PATH "&continue=x1");
+    end(&api);
 }
 
 static void a_list_without_an_end_is_given_up(void **state)
@@ -459,12 +481,15 @@ static void a_watch_may_be_stopped_in_each_of_its_callbacks(void **state)
 static void a_watch_may_be_stopped_at_any_time(void **state)
 {
     (void)state;
-    static const struct step steps[] = {{WHOLE, LIST, 0}, {WHOLE, "{}", 500}, {STREAM, "", 0}};
-    for (unsigned n = 0; n < 4; n++) {
+    static const struct step steps[] = {{WHOLE, PAGE("a", "5", "x1"), 0},
+                                        {WHOLE, PAGE("b", "5", ""), 0},
+                                        {WHOLE, "{}", 500},
+                                        {STREAM, "", 0}};
+    for (unsigned n = 0; n < 5; n++) {
         struct api api;
         BEGIN(&api, steps);
         watch(&api);
-        if (n == 3)
+        if (n == 4)
             rig_run(&api.rig, &api.troubles, 1); /* within a pause */
         else
             wait_for_requests(&api, n);
@@ -518,6 +543,7 @@ int main(void)
         cmocka_unit_test(a_list_is_told_and_then_each_change),
         cmocka_unit_test(a_long_list_comes_in_pages_and_is_told_as_one),
         cmocka_unit_test(a_list_whose_next_page_cannot_be_had_is_trouble_and_begins_anew),
+        cmocka_unit_test(a_busy_api_is_asked_for_the_same_page_again),
         cmocka_unit_test(a_list_without_an_end_is_given_up),
         cmocka_unit_test(a_stream_that_ends_is_taken_up_where_it_was),
         cmocka_unit_test(what_cannot_be_taken_up_begins_with_a_new_list),
