@@ -50,6 +50,12 @@ static size_t quota_of(const char *dir)
     return (size_t)(us[0] / us[1] + (us[0] % us[1] != 0));
 }
 
+/* Of two quotas, where 0 is none. */
+static size_t lesser(size_t a, size_t b)
+{
+    return b == 0 || (a > 0 && a < b) ? a : b;
+}
+
 /* The least of the group and those above it. In a container the group's own name may be of outside,
  * and its files at the mount. */
 static size_t least_quota(const char *mount, char *group)
@@ -57,11 +63,8 @@ static size_t least_quota(const char *mount, char *group)
     size_t least = 0;
     for (;;) {
         char dir[PATH_MAX];
-        if ((size_t)snprintf(dir, sizeof dir, "%s%s", mount, group) < sizeof dir) {
-            size_t quota = quota_of(dir);
-            if (quota > 0 && (least == 0 || quota < least))
-                least = quota;
-        }
+        if ((size_t)snprintf(dir, sizeof dir, "%s%s", mount, group) < sizeof dir)
+            least = lesser(least, quota_of(dir));
         char *last = strrchr(group, '/');
         if (last == NULL)
             return least;
@@ -99,9 +102,8 @@ size_t limits_quota(const char *root)
         if (!is_v2 && !has_cpu(controllers))
             continue;
         int n = snprintf(mount, sizeof mount, "%s/sys/fs/cgroup%s", root, is_v2 ? "" : "/cpu");
-        size_t quota = (size_t)n < sizeof mount ? least_quota(mount, rest) : 0;
-        if (quota > 0 && (least == 0 || quota < least))
-            least = quota;
+        if ((size_t)n < sizeof mount)
+            least = lesser(least, least_quota(mount, rest));
     }
     free(line);
     fclose(file);
@@ -114,6 +116,5 @@ size_t limits_cores(void)
     if (sched_getaffinity(0, sizeof set, &set) != 0)
         return 1; /* there are more of them than such a set tells */
     int n = CPU_COUNT(&set);
-    size_t cores = n > 0 ? (size_t)n : 1, quota = limits_quota("");
-    return quota > 0 && quota < cores ? quota : cores;
+    return lesser(n > 0 ? (size_t)n : 1, limits_quota(""));
 }

@@ -38,10 +38,10 @@ struct fake_host {
     unsigned watches, timers, lookups, files;
     /* The n-th of the next watch, after, post and watch_files calls fails; 0: none. */
     unsigned fail_at;
-    bool is_native; /* the plugin has asked for the loop itself */
     /* Or this decides, when it is set: true, and the call fails. */
     bool (*deny)(void *arg);
     void *deny_arg;
+    bool is_native; /* the plugin has asked for the loop itself */
 
     char error[512]; /* the newest verror text */
     int error_code;
