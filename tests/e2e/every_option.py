@@ -62,7 +62,7 @@ class Try:
 
     def server(self, value=False, **settings):
         server = self.start("server", value, **settings)
-        server.web = split_address(server.wait_event("listening", 20, role="main", transport="transport-ws")["addr"])
+        server.web = split_address(server.wait_event("listening", role="main", transport="transport-ws")["addr"])
         server.scheme = "wss" if "tls_cert" in settings else "ws"
         server.transport = server.scheme
         server.url = f"{server.scheme}://127.0.0.1:{server.web[1]}/ws"
@@ -77,13 +77,13 @@ class Try:
             base["bearer_token"] = self.burrow.mint(settings.get("client_id", "c"))
         client = self.start("client", value, **{**base, **settings})
         if wait:
-            client.bridge = split_address(client.wait_event("service_ready", 20)["bridge"])
+            client.bridge = split_address(client.wait_event("service_ready")["bridge"])
         return client
 
     def refused(self, command, value, **settings):
         """The program does not start; what it says."""
         process = self.start(command, value, **settings)
-        assert process.wait(20) == 2, process.log
+        assert process.wait() == 2, process.log
         return process.log
 
 
@@ -164,7 +164,7 @@ def credit(t, by, value):
     server = t.server(value if by == "server" else False)
     client = t.client(server, value if by == "client" else False, admin_addr="127.0.0.1:0",
                       local_target=str(t.world.target(send if by == "server" else take)))
-    client.web = split_address(client.wait_event("listening", 20, role="admin")["addr"])
+    client.web = split_address(client.wait_event("listening", role="admin")["addr"])
     client.transport = "ws"
     counted = server if by == "server" else client
     users = [dial(client.bridge) for _ in range(3)]

@@ -20,7 +20,7 @@ def connect_addr(t):
 @row("client", "admin-addr")
 def client_admin_addr(t):
     client = t.client(t.server(), "127.0.0.1:0")
-    admin = split_address(client.wait_event("listening", 20, role="admin")["addr"])
+    admin = split_address(client.wait_event("listening", role="admin")["addr"])
     assert get(admin, "/readyz") == (200, "ok")
 
 
@@ -28,7 +28,7 @@ def client_admin_addr(t):
 def client_id(t):
     server = t.server()
     t.client(server, "named", client_id=False, bearer_token=t.burrow.mint("named"))
-    server.wait_event("client_connected", 20, client="named")
+    server.wait_event("client_connected", client="named")
 
 
 @row("client", "local-target")
@@ -52,9 +52,9 @@ def bearer_token_file(t):
     path.write_text("stale")
     server = t.server()
     client = t.client(server, str(path), wait=False, bearer_token=False, client_auth_retry_interval="10ms")
-    assert client.wait_event("refused", 20)["code"] == "invalid_token"
+    assert client.wait_event("refused")["code"] == "invalid_token"
     path.write_text(t.burrow.mint("c") + "\n")  # it is read again at each connect
-    client.wait_event("service_ready", 20)
+    client.wait_event("service_ready")
 
 
 @row("client", "token-refresh-window")
@@ -63,12 +63,12 @@ def token_refresh_window(t):
     path.write_text(t.burrow.mint("c", expires_in="1h"))
     client = t.client(t.server(), "2h", bearer_token_file=str(path))
     path.write_text(t.burrow.mint("c", expires_in="5h"))
-    client.wait_event("token_renewed", 20)  # by default it is looked for in an hour
+    client.wait_event("token_renewed")  # by default it is looked for in an hour
 
 
 def pauses_of(t, option_value, event, cause_settings):
     client = t.client(cause_settings.pop("server"), option_value, wait=False, **cause_settings)
-    return int(client.wait_event(event, 20)["retry_ms"])
+    return int(client.wait_event(event)["retry_ms"])
 
 
 @row("client", "client-retry-interval")
@@ -130,7 +130,7 @@ class Recorder(Relay):
 def tls_ca(t):
     cert, key = t.burrow.certificate
     server = t.server(tls_cert=cert, tls_key=key)
-    t.client(server, wait=False).wait_event("disconnected", 20)
+    t.client(server, wait=False).wait_event("disconnected")
     assert ping(t.client(server, cert).bridge)
 
 

@@ -31,7 +31,7 @@ class KeySet:
 
 
 def by_key_set(t, keys, server):
-    server.wait_event("jwks_loaded", 20)
+    server.wait_event("jwks_loaded")
     assert ping(t.client(server, bearer_token=keys.token).bridge)
 
 
@@ -52,17 +52,17 @@ def jwks_refresh(t):
 def jwks_keep(t):
     keys = KeySet(t)
     server = t.server("2s", jwks_refresh="100ms", **keys.settings)
-    server.wait_event("jwks_loaded", 20)
+    server.wait_event("jwks_loaded")
     until(lambda: knock(server, keys.token)[0] == 101)
     keys.provider.manner = lambda _, request: request.reply(500)
     until(lambda: knock(server, keys.token)[0] != 101)  # by default it is let in for a day
-    server.wait_event("jwks_expired", 20)
+    server.wait_event("jwks_expired")
 
 
 @row("server", "jwks-ca")
 def jwks_ca(t):
     keys = KeySet(t, certificate=t.burrow.certificate)
-    t.server(**keys.settings).wait_event("jwks_failed", 20)
+    t.server(**keys.settings).wait_event("jwks_failed")
     by_key_set(t, keys, t.server(t.burrow.certificate[0], **keys.settings))
 
 
@@ -119,7 +119,7 @@ def auth_http_timeout(t):
     judge.hold = threading.Event()
     server = t.server("200ms", **judge.settings)
     assert knock(server, "t1")[0] == 503
-    assert "not done within 200 ms" in server.wait_event("auth_http_failing", 20)["reason"]
+    assert "not done within 200 ms" in server.wait_event("auth_http_failing")["reason"]
     judge.hold.set()
 
 
@@ -171,7 +171,7 @@ def mtls_subject(t):
     own_cert, own_key = authority.issue("/CN=somebody", "DNS:c")
     shown = {"tls_ca": cert, "tls_cert": own_cert, "tls_key": own_key, "bearer_token": False}
     settings = {**NO_JWT, "tls_cert": cert, "tls_key": key, "tls_client_ca": authority.ca}
-    refused = t.client(t.server(**settings), wait=False, **shown).wait_event("refused", 20)
+    refused = t.client(t.server(**settings), wait=False, **shown).wait_event("refused")
     assert refused["code"] == "identity_mismatch"  # by default it is the common name that counts
     assert ping(t.client(t.server("dns", **settings), **shown).bridge)
 

@@ -17,8 +17,8 @@ def test_a_plugin_of_other_headers_works(world, burrow, transport, name):
         user.sendall(b"hello")
         assert read_exactly(user, 5) == b"hello"
     other = world.client(server, "127.0.0.1:9", token="wrong", client_id="b", wait=False)
-    other.wait_event("refused", 20, code="invalid_token")
-    assert server.wait_event("auth_refused", 20)["plugin"] == name
+    other.wait_event("refused", code="invalid_token")
+    assert server.wait_event("auth_refused")["plugin"] == name
     assert not server.seen("plugin_fault")
     if name == "auth-newer":
         server.wait_line("later entries: host 0, auth host 0")

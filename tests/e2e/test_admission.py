@@ -142,7 +142,7 @@ def test_a_certificate_of_another_authority_is_refused(world, tmp_path, transpor
 def test_tls_skip_verify_connects_and_warns(world, transport):
     server = world.server(transport)
     client = world.client(server, world.target(echo), "--tls-skip-verify", authority=None)
-    assert "--tls-skip-verify" in client.wait_event("plugin", 20, level="warn")["msg"]
+    assert "--tls-skip-verify" in client.wait_event("plugin", level="warn")["msg"]
 
 
 def test_the_client_shows_a_new_token_before_the_old_one_ends(world, burrow):
@@ -155,4 +155,4 @@ def test_the_client_shows_a_new_token_before_the_old_one_ends(world, burrow):
     mark = client.mark()
     with open(path, "w") as file:
         file.write(burrow.mint("client-a"))
-    client.wait_event("token_renewed", 20, after=mark)
+    client.wait_event("token_renewed", after=mark)

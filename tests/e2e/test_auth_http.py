@@ -63,7 +63,7 @@ def test_whom_the_service_lets_in_comes_through_and_only_as_whom_it_says(world, 
         user.sendall(b"hello")
         assert read_exactly(user, 5) == b"hello"
     other = world.client(server, world.target(echo), client_id="client-b", token="t1", wait=False)
-    assert other.wait_event("refused", 20)["code"] == "identity_mismatch"
+    assert other.wait_event("refused")["code"] == "identity_mismatch"
     assert judge.seen[0]["X-Burrow-Peer"] == "127.0.0.1"
 
 
@@ -127,18 +127,17 @@ def test_many_clients_with_one_token_are_one_question(world, service):
 def test_a_service_that_stalls_holds_up_only_those_who_ask_it(world, service):
     judge = service({"t1": allow()})
     judge.hold = threading.Event()
-    server = world.server("ws", *judge.flags(timeout="1s"), auth=False)
+    server = world.server("ws", *judge.flags(timeout="4s"), auth=False)
     waiting = threading.Thread(target=knock, args=(server, "t1"))
     waiting.start()
     judge.wait_requests(1)
     link = http.client.HTTPConnection(*server.web, timeout=20)
-    began = time.monotonic()
     link.request("GET", "/healthz")
-    assert link.getresponse().status == 200 and time.monotonic() - began < 1
+    assert link.getresponse().status == 200 and waiting.is_alive()
     link.close()
     waiting.join()
     assert knock(server, "t1")[0] == 503
-    assert "not done within 1000 ms" in server.wait_event("auth_http_failing")["reason"]
+    assert "not done within 4000 ms" in server.wait_event("auth_http_failing")["reason"]
     judge.hold.set()
     assert knock(server, "t1")[0] == 101
     server.wait_event("auth_http_recovered")

@@ -46,14 +46,14 @@ def test_the_name_may_stand_in_an_alternative_name(world, transport, authority, 
 def test_a_certificate_for_another_client_id_is_an_identity_mismatch(world, transport, authority):
     server = serve(world, transport, authority)
     client = world.client(server, "127.0.0.1:9", *authority.flags("/CN=client-b"), token="", wait=False)
-    client.wait_event("refused", 20, code="identity_mismatch")
+    client.wait_event("refused", code="identity_mismatch")
     assert not server.seen("client_connected")
 
 
 def test_without_a_certificate_nobody_gets_in_but_health_answers(world, transport, authority):
     server = serve(world, transport, authority)
     client = world.client(server, "127.0.0.1:9", token="", wait=False)
-    client.wait_event("refused", 20, code="missing_bearer")
+    client.wait_event("refused", code="missing_bearer")
     assert "no client certificate" in server.wait_event("auth_refused", plugin="auth-mtls")["reason"]
     link = http.client.HTTPSConnection(*server.web, timeout=20, context=ssl._create_unverified_context())
     link.request("GET", "/healthz")
@@ -64,14 +64,14 @@ def test_without_a_certificate_nobody_gets_in_but_health_answers(world, transpor
 def test_a_token_does_not_stand_in_for_a_certificate(world, burrow, transport, authority):
     server = serve(world, transport, authority)
     client = world.client(server, "127.0.0.1:9", token=burrow.mint("client-a"), wait=False)
-    client.wait_event("refused", 20, code="invalid_token")
+    client.wait_event("refused", code="invalid_token")
 
 
 def test_a_certificate_of_another_authority_is_refused_by_tls(world, transport, authority, tmp_path):
     server = serve(world, transport, authority)
     other = Authority(tmp_path, "another authority")
     client = world.client(server, "127.0.0.1:9", *other.flags("/CN=client-a"), token="", wait=False)
-    assert "refused our certificate" in client.wait_event("disconnected", 20)["reason"]
+    assert "refused our certificate" in client.wait_event("disconnected")["reason"]
     assert not server.seen("client_connected") and not server.seen("auth_refused")
 
 
@@ -79,7 +79,7 @@ def test_a_certificate_that_is_not_for_clients_is_refused_by_tls(world, transpor
     server = serve(world, transport, authority)
     flags = authority.flags("/CN=client-a", extensions=["extendedKeyUsage=serverAuth"])
     client = world.client(server, "127.0.0.1:9", *flags, token="", wait=False)
-    client.wait_event("disconnected", 20)
+    client.wait_event("disconnected")
     assert not server.seen("client_connected")
 
 
@@ -88,7 +88,7 @@ def test_a_certificate_that_is_not_for_clients_is_refused_by_tls(world, transpor
 def test_a_certificate_without_one_clear_name_is_refused_with_a_code(world, transport, authority, subject, word):
     server = serve(world, transport, authority)
     client = world.client(server, "127.0.0.1:9", *authority.flags(subject), token="", wait=False)
-    client.wait_event("refused", 20, code="invalid_token")
+    client.wait_event("refused", code="invalid_token")
     assert word in server.wait_event("auth_refused", plugin="auth-mtls")["reason"]
 
 
@@ -105,7 +105,7 @@ def test_a_client_may_be_required_to_show_a_certificate_whoever_judges(world, bu
                           "transport-ws", "--plugin", "transport-tls", "--plugin", "auth-hmac")
     hello(world.client(server, world.target(echo), *authority.flags("/CN=whoever")))
     bare = world.client(server, "127.0.0.1:9", client_id="client-b", wait=False)
-    bare.wait_event("disconnected", 20)
+    bare.wait_event("disconnected")
     server.wait_event("client_connected", client="client-a")
     assert not server.seen("client_connected", client="client-b")
 

@@ -46,12 +46,12 @@ def test_a_server_that_stops_lets_its_streams_end(world, transport):
     user = dial(client.bridge)
     ping(user)
     server.signal(signal.SIGTERM)
-    client.wait_event("server_draining", 20)
+    client.wait_event("server_draining")
     ping(user)
     assert refused_at(client.bridge)
     finish(user)
-    server.wait_event("drained", 20, streams=0)
-    assert server.wait(20) == 0
+    server.wait_event("drained", streams=0)
+    assert server.wait() == 0
 
 
 def test_a_draining_server_is_not_ready_and_takes_nobody(world):
@@ -61,13 +61,13 @@ def test_a_draining_server_is_not_ready_and_takes_nobody(world):
     ping(user)
     assert ready(server) == 200
     server.signal(signal.SIGTERM)
-    client.wait_event("server_draining", 20)
+    client.wait_event("server_draining")
     assert ready(server) == 503
     late = world.client(server, world.target(echo), client_id="client-b", wait=False)
-    late.wait_event("refused", 20, code="http_503")
+    late.wait_event("refused", code="http_503")
     ping(user)
     finish(user)
-    assert server.wait(20) == 0
+    assert server.wait() == 0
 
 
 def test_a_client_has_another_server_before_it_leaves_the_first(world, free_port):
@@ -88,8 +88,8 @@ def test_a_client_has_another_server_before_it_leaves_the_first(world, free_port
     with dial(client.bridge) as other:
         ping(other)
     finish(user)
-    client.wait_event("session_left", 20)
-    assert first.wait(20) == 0
+    client.wait_event("session_left")
+    assert first.wait() == 0
     with dial(client.bridge) as other:
         ping(other)
 
@@ -116,11 +116,11 @@ def test_a_client_that_stops_lets_its_streams_end(world):
     user = dial(client.bridge)
     ping(user)
     client.signal(signal.SIGTERM)
-    server.wait_event("client_draining", 20, streams=1)
+    server.wait_event("client_draining", streams=1)
     ping(user)
     assert is_reset(client.bridge)
     finish(user)
-    assert client.wait(20) == 0
+    assert client.wait() == 0
 
 
 @pytest.mark.parametrize("who", ["server", "client"])
@@ -135,8 +135,8 @@ def test_the_deadline_and_a_second_signal_end_the_wait(world, who):
             mark = stopping.mark()
             stopping.signal(signal.SIGTERM)
             if signals == 2 and not stopping.seen("stopping", after=0):
-                stopping.wait_event("stopping", 20, after=mark)
-        assert stopping.wait(20) == 0
+                stopping.wait_event("stopping", after=mark)
+        assert stopping.wait() == 0
         assert was_reset(user)
         client.kill() if client.running() else None
         server.kill() if server.running() else None

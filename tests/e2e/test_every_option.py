@@ -39,7 +39,7 @@ def complete(t, command):
 def starts(t, command, argv, env, event=None):
     process = Process(command, [t.burrow.binary, command, *argv], env=clean_environment(**env))
     t.world.processes.append(process)
-    process.wait_event(event or ("listening" if command == "server" else "service_ready"), 20)
+    process.wait_event(event or ("listening" if command == "server" else "service_ready"))
     return process
 
 

@@ -9,8 +9,9 @@ import threading
 import pytest
 
 from harness.burrow import clean_environment
-from harness.kubernetes import SECONDS, Api, failure, say
+from harness.kubernetes import Api, failure, say
 from harness.process import Process
+from harness.wait import PATIENCE
 
 MADE = ["secret/burrow-web-auth", "serviceaccount/burrow-web", "role/burrow-web", "rolebinding/burrow-web",
         "deployment/burrow-web", "service/burrow-web"]
@@ -38,7 +39,7 @@ class Objects:
         return say(200, self.objects.pop(path) if method == "DELETE" else self.objects[path])
 
     def nothing(self):
-        self.over.wait(2 * SECONDS)
+        self.over.wait(2 * PATIENCE)
         yield b""
 
 
@@ -64,7 +65,7 @@ def exposing(burrow, world, tmp_path):
 def test_interrupted_once_it_deletes_what_it_has_made(exposing):
     process, objects, _ = exposing
     process.signal(signal.SIGINT)
-    assert process.wait(SECONDS) == 130
+    assert process.wait() == 130
     assert objects.objects == {} and [f"{name} deleted" in process.log for name in MADE] == [True] * len(MADE)
 
 
@@ -73,9 +74,9 @@ def test_interrupted_again_it_leaves_at_once_and_has_said_what_removes_the_rest(
     with api.news:
         objects.silent = True
     process.signal(signal.SIGINT)
-    said = process.wait_line("cleaning up; interrupted again, burrow leaves at once", SECONDS)
+    said = process.wait_line("cleaning up; interrupted again, burrow leaves at once")
     process.signal(signal.SIGINT)
-    assert process.wait(SECONDS) == 130
+    assert process.wait() == 130
     assert said.rsplit(": ", 1)[1].split() == MADE and len(objects.objects) == len(MADE)
     objects.silent = False
     objects.over.set()

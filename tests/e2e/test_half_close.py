@@ -47,7 +47,6 @@ def test_the_targets_eof_reaches_the_user_while_the_user_may_still_send(world, t
         assert read_exactly(service, 5) == b"hello"
         service.sendall(b"last words")
         service.shutdown(socket.SHUT_WR)
-        user.settimeout(2)
         assert read_all(user) == b"last words"
         user.sendall(b"still here")
         assert read_exactly(service, 10) == b"still here"
@@ -89,7 +88,6 @@ def test_what_the_target_wrote_before_its_end_arrives(world, transport, then):
     _, _, bridge = world.tunnel(transport, target)
     with dial(bridge) as user:
         service = target.accept()
-        user.settimeout(15)
         service.sendall(b"x" * 100_000)
         if then == "fin":
             service.close()

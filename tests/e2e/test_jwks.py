@@ -110,21 +110,21 @@ def test_authorities_that_change_count_and_broken_ones_leave_the_old(world, burr
     server.wait_event("jwks_loaded", keys=1)
     mark = server.mark()
     authority.write_bytes(b"-----BEGIN CERTIFICATE-----\n")
-    assert server.wait_event("file_refused", 20, after=mark)["plugin"] == "auth-jwks"
+    assert server.wait_event("file_refused", after=mark)["plugin"] == "auth-jwks"
     provider.keys = keys[1:2]
-    server.wait_event("jwks_loaded", 20, after=mark)
+    server.wait_event("jwks_loaded", after=mark)
     assert knock(server, keys[1].token()) == 101
     other = tmp_path / "other"
     other.mkdir()
     mark = server.mark()
     authority.write_bytes(open(make_certificate(str(other))[0], "rb").read())
-    server.wait_event("file_reloaded", 20, after=mark)
-    assert "certificate" in server.wait_event("jwks_failed", 20, after=mark)["reason"]
+    server.wait_event("file_reloaded", after=mark)
+    assert "certificate" in server.wait_event("jwks_failed", after=mark)["reason"]
     assert knock(server, keys[1].token()) == 101  # the last good set
     mark = server.mark()
     authority.write_bytes(good)
     provider.keys = keys[2:]
-    server.wait_event("jwks_loaded", 20, after=mark)
+    server.wait_event("jwks_loaded", after=mark)
     assert knock(server, keys[2].token()) == 101
 
 
@@ -187,13 +187,13 @@ def test_a_provider_that_misbehaves_leaves_the_last_good_set(world, sized, manne
     assert knock(server, old.token()) == 101
     mark = server.mark()
     provider.manner = manner
-    failed = server.wait_event("jwks_failed", 30, after=mark)
+    failed = server.wait_event("jwks_failed", after=mark)
     assert reason in failed["reason"] and failed["keys_kept"] == "1"
     assert knock(server, old.token()) == 101
     assert server.memory_kib() < sized(200, 600) << 10  # sanitizers keep what is freed for a while
     mark = server.mark()
     provider.keys, provider.manner = [new], None
-    server.wait_event("jwks_loaded", 30, after=mark, keys=1)
+    server.wait_event("jwks_loaded", after=mark, keys=1)
     assert knock(server, new.token()) == 101
     assert knock(server, old.token()) == 401
 
@@ -204,14 +204,14 @@ def test_a_provider_that_dies_leaves_the_last_good_set_and_may_come_back(world):
     server = serve(world, provider, jwks_refresh="500ms")
     server.wait_event("jwks_loaded", keys=1)
     provider.close()
-    server.wait_event("jwks_failed", 20)
+    server.wait_event("jwks_failed")
     assert knock(server, old.token()) == 101
     assert knock(server, new.token()) == 401  # code=verifier_config: see the log
     assert server.wait_event("auth_refused", code="verifier_config")
     mark = server.mark()
     again = Provider(new, port=provider.port)
     world.closing[-1] = again
-    server.wait_event("jwks_loaded", 30, after=mark)
+    server.wait_event("jwks_loaded", after=mark)
     assert knock(server, new.token()) == 101
 
 
@@ -228,12 +228,14 @@ def test_a_server_starts_without_its_provider_and_lets_clients_in_when_it_is_the
     client.ready(60)
 
 
-def unknown_kids(server, n):
-    """Shows n tokens of a stranger, each with a key id of its own; the statuses they get."""
-    stranger = Key("stranger")
+def refuse_unknown_kids(server, provider, n):
+    """Shows n tokens of a stranger, each with a key id of its own: one fetch per cooldown asks for them."""
+    stranger, began = Key("stranger"), time.monotonic()
     tokens = (stranger.token(kid=f"random-{i}") for i in range(n))
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda token: knock(server, token), tokens))
+        assert set(pool.map(lambda token: knock(server, token), tokens)) == {401}
+    cooldowns = int((time.monotonic() - began) // 30) + 1
+    assert 2 <= provider.requests <= 1 + cooldowns
 
 
 def test_200_tokens_with_unknown_kids_make_one_fetch(world):
@@ -242,10 +244,7 @@ def test_200_tokens_with_unknown_kids_make_one_fetch(world):
     provider = Provider(key)
     server = serve(world, provider)
     server.wait_event("jwks_loaded")
-    began = time.monotonic()
-    assert set(unknown_kids(server, 200)) == {401}
-    assert time.monotonic() - began < 30, "too slow to tell"
-    assert provider.requests == 2
+    refuse_unknown_kids(server, provider, 200)
     assert knock(server, key.token()) == 101
 
 
@@ -254,10 +253,7 @@ def test_10000_random_kids_cause_one_fetch_per_cooldown(world, sized):
     provider = Provider(key)
     server = serve(world, provider)
     server.wait_event("jwks_loaded")
-    began = time.monotonic()
-    assert set(unknown_kids(server, sized(10000, 1000))) == {401}
-    cooldowns = int((time.monotonic() - began) // 30) + 1
-    assert 2 <= provider.requests <= 1 + cooldowns
+    refuse_unknown_kids(server, provider, sized(10000, 1000))
     assert knock(server, key.token()) == 101
 
 
@@ -274,12 +270,12 @@ def test_a_mounted_key_set_is_followed_through_its_links(world, tmp_path):
     mark = server.mark()
     (tmp_path / "next").symlink_to("second")
     (tmp_path / "next").rename(tmp_path / "data")
-    server.wait_event("jwks_loaded", 20, after=mark)
+    server.wait_event("jwks_loaded", after=mark)
     assert knock(server, new.token()) == 101
     assert knock(server, old.token()) == 401
     mark = server.mark()
     (tmp_path / "second" / "jwks.json").write_bytes(b"{")
-    server.wait_event("jwks_failed", 20, after=mark)
+    server.wait_event("jwks_failed", after=mark)
     assert knock(server, new.token()) == 101
 
 

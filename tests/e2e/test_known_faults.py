@@ -11,7 +11,7 @@ import pytest
 from harness.burrow import split_address
 from harness.sockets import dial, echo, is_reset, read_exactly, serves, was_reset
 from harness.v1_client import V1Client, connect
-from harness.wait import descriptors, until
+from harness.wait import PATIENCE, descriptors, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MIB = 1 << 20
@@ -87,7 +87,7 @@ class Site:
         client = V1Client(self.server.url, token, client_id, target)
         self.world.closing.append(client)
         client.ready()
-        listening = self.server.wait_event("bridge_listening", 20, after=mark, client=client_id)
+        listening = self.server.wait_event("bridge_listening", after=mark, client=client_id)
         client.bridge = split_address(listening["addr"])
         return client
 
@@ -127,7 +127,7 @@ def test_a_bridge_outlives_a_lack_of_descriptors(world):
     for user in users:
         user.setblocking(False)
         user.connect_ex(client.bridge)
-    site.server.wait_event("accept_paused", 20)
+    site.server.wait_event("accept_paused")
     resource.prlimit(site.server.pid, resource.RLIMIT_NOFILE, (soft, hard))
     for user in users:
         user.close()
@@ -141,7 +141,7 @@ def test_a_message_of_300_mb_costs_no_memory(world):
     token = world.burrow.mint("client-a")
     for fragment in (None, 32768):
         wire = connect(site.server.url, token, fragment=fragment)
-        wire.sock.settimeout(20)
+        wire.sock.settimeout(PATIENCE)
         with pytest.raises(OSError):
             wire.send_message(bytes(300_000_000))
             while wire.sock.recv(65536):  # the Close frame, then the end

@@ -12,8 +12,8 @@ import pytest
 from harness.burrow import SECRET, clean_environment
 from harness.kubernetes import Api, failure, left_behind, say
 from harness.sockets import echo
+from harness.wait import PATIENCE
 
-SECONDS = 30
 NAME = "burrow-client-client-a-6af82af8"
 
 
@@ -67,7 +67,7 @@ class Store:
     def watch(self, version):
         while True:
             with self.news:
-                self.news.wait_for(lambda: self.changes and self.changes[-1][0] > version, SECONDS)
+                self.news.wait_for(lambda: self.changes and self.changes[-1][0] > version, PATIENCE)
                 lines = [line for number, line in self.changes if number > version]
                 version = self.version
             yield from lines
@@ -141,7 +141,7 @@ def test_a_service_that_is_right_is_not_written_again(published, world):
     world.client(server, world.target(echo))
     api.wait("GET", NAME, count=2)
     server.signal(1)  # the reload shows that the server has been round its loop
-    server.wait_event("reloaded", SECONDS)
+    server.wait_event("reloaded")
     (before,) = [r for r in api.requests if r[0] == "POST"]
     for _, _, body in [r for r in api.requests if r[0] == "PUT"]:
         assert body["spec"] != before[2]["spec"] or body["metadata"]["annotations"] != before[2]["metadata"]["annotations"]
@@ -160,7 +160,7 @@ def test_a_service_that_is_not_ours_is_never_changed(published):
     store = Store()
     store.services[NAME] = {"metadata": {"name": NAME, "uid": "x", "resourceVersion": "1"}, "spec": {"ports": []}}
     api, server, client = published(store, "--sweep-interval", "200ms", "--stale-service-age", "500ms")
-    assert "not of this client" in server.wait_event("registry_failed", SECONDS, plugin="registry-kubernetes")["reason"]
+    assert "not of this client" in server.wait_event("registry_failed", plugin="registry-kubernetes")["reason"]
     client.stop()
     api.wait("GET", NAME, count=2)  # the withdrawal looks, and leaves it alone
     assert {r[0] for r in api.requests} == {"GET"}
@@ -185,7 +185,7 @@ def test_a_service_that_somebody_deletes_is_made_again(published):
     store.delete(NAME)
     again = api.wait("POST", count=2)[2]
     assert again["spec"] == first["spec"] and again["metadata"]["annotations"] == first["metadata"]["annotations"]
-    assert server.wait_event("registry_changed", SECONDS, plugin="registry-kubernetes")["client"] == "client-a"
+    assert server.wait_event("registry_changed", plugin="registry-kubernetes")["client"] == "client-a"
 
 
 def test_a_service_that_somebody_edits_is_put_right_and_additions_stay(published):
@@ -202,7 +202,7 @@ def test_a_service_that_somebody_edits_is_put_right_and_additions_stay(published
     store.delete(NAME)
     api.wait("POST", count=2)
     assert len([r for r in api.requests if r[0] == "PUT"]) == 1  # additions alone, and its own writes, are no reason
-    assert len(server.wait_events("registry_changed", 2, SECONDS)) == 2
+    assert len(server.wait_events("registry_changed", 2)) == 2
 
 
 def test_services_on_all_pages_of_a_list_are_found_and_tidied_away(published):
@@ -225,7 +225,7 @@ def test_what_is_missed_while_there_is_no_watch_is_put_right_by_the_next_list(pu
 
     def until_gone():
         with api.news:
-            api.news.wait_for(lambda: state["gone"], SECONDS)
+            api.news.wait_for(lambda: state["gone"], PATIENCE)
         yield json.dumps({"type": "ERROR", "object": {"kind": "Status", "metadata": {}, "code": 410}}).encode() + b"\n"
 
     api, _, _ = published(script)
@@ -247,7 +247,7 @@ def test_without_the_right_to_watch_it_is_said_once_and_the_rest_goes_on(publish
 
     api, server, client = published(script)
     api.wait("POST")
-    said = server.wait_event("plugin", SECONDS, plugin="registry-kubernetes")
+    said = server.wait_event("plugin", plugin="registry-kubernetes")
     assert "the Role needs the verbs list and watch for services" in said["msg"]
     store.delete(NAME)
     client.stop()
@@ -280,9 +280,9 @@ def test_a_bad_answer_is_said_once_and_the_client_is_published_later(published, 
         return store(method, path, body)
 
     api, server, client = published(script)
-    server.wait_event("registry_failed", SECONDS, plugin="registry-kubernetes", client="client-a")
+    server.wait_event("registry_failed", plugin="registry-kubernetes", client="client-a")
     with api.news:
-        assert api.news.wait_for(lambda: NAME in store.services, SECONDS)
+        assert api.news.wait_for(lambda: NAME in store.services, PATIENCE)
     assert len(server.seen("registry_failed")) == 1
     assert client.running() and server.running()
 
@@ -318,7 +318,7 @@ def test_a_conflict_begins_anew(published):
 def test_without_an_api_the_tunnel_works(world, kubeconfig, burrow, free_port):
     server = world.server("ws", "--enable-kube-api", "true", "--kubeconfig", kubeconfig(f"http://127.0.0.1:{free_port()}"))
     client = world.client(server, world.target(echo))
-    server.wait_event("registry_failed", SECONDS, plugin="registry-kubernetes")
+    server.wait_event("registry_failed", plugin="registry-kubernetes")
     assert client.running()
 
 
@@ -444,7 +444,7 @@ def test_a_token_file_is_read_again_for_each_request(world, kubeconfig, tmp_path
     client.stop()
     world.client(server, world.target(echo))
     with api.news:
-        assert api.news.wait_for(lambda: api.authorizations == {"Bearer first", "Bearer second"}, SECONDS)
+        assert api.news.wait_for(lambda: api.authorizations == {"Bearer first", "Bearer second"}, PATIENCE)
 
 
 def test_a_network_policy_without_labels_is_refused(burrow):

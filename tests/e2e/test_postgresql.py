@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from harness.programs import Cluster, psql
+from harness.wait import PATIENCE
 
 pytestmark = pytest.mark.xdist_group("postgresql")  # one of them, and one set of its data
 
@@ -29,7 +30,7 @@ def digest_of_copy(address, table):
     while part := copy.stdout.read(1 << 20):
         digest.update(part)
         size += len(part)
-    assert copy.wait(30) == 0
+    assert copy.wait(PATIENCE) == 0
     return size, digest.hexdigest()
 
 

@@ -3,7 +3,6 @@
 the test's own for what proxies get wrong."""
 import os
 import socket
-import subprocess
 import threading
 
 import pytest
@@ -33,7 +32,7 @@ class Tinyproxy(Process):
         # It writes its log to standard output, which is no concern of a Process.
         super().__init__("tinyproxy", ["sh", "-c", f"exec tinyproxy -d -c {conf} >&2"])
         self.port = port
-        self.wait_line("Accepting connections", 20)
+        self.wait_line("Accepting connections")
 
     def url(self, user="user", password=PASSWORD):
         return f"http://{user}:{password}@127.0.0.1:{self.port}"
@@ -90,7 +89,7 @@ def test_clear_text_through_a_proxy_warns_though_the_proxy_is_near(world, tinypr
 ])
 def test_a_proxy_that_wants_other_credentials_is_told_as_such(world, tinyproxy, proxy, text):
     client = client_by(world, world.server("ws"), proxy.format(port=tinyproxy.port), "ws", wait=False)
-    refused = client.wait_event("refused", 20)
+    refused = client.wait_event("refused")
     # Some versions answer 401 where the standard has 407.
     assert refused["code"] in ("proxy_407", "proxy_401") and "HTTP_PROXY" in refused["reason"]
     if refused["code"] == "proxy_407":
@@ -183,20 +182,20 @@ def test_a_proxy_that_misbehaves_is_told_and_tried_again(world, case):
     proxy = Proxy(world, answer)
     client = client_by(world, world.server("ws"), proxy.url, "ws", "--client-retry-interval", "10ms",
                        "--client-auth-retry-interval", "10ms", wait=False)
-    seen = client.wait_event(event, 30)
+    seen = client.wait_event(event)
     assert text in seen["reason"] and seen.get("code") == code
     assert PASSWORD not in client.log and "dXNlcj" not in client.log
     if case != "silence":
-        client.wait_event("connecting", 20, after=client.mark())
+        client.wait_event("connecting", after=client.mark())
 
 
 def test_a_proxy_that_is_not_there_is_named(world):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         client = client_by(world, world.server("ws"), "127.0.0.1:%d" % closed.getsockname()[1], "ws", wait=False)
-        assert "proxy 127.0.0.1: connect: Connection refused" in client.wait_event("disconnected", 20)["reason"]
+        assert "proxy 127.0.0.1: connect: Connection refused" in client.wait_event("disconnected")["reason"]
     client = client_by(world, world.server("ws"), "no-such-proxy.invalid:3128", "ws", wait=False)
-    assert "no-such-proxy.invalid" in client.wait_event("disconnected", 20)["reason"]
+    assert "no-such-proxy.invalid" in client.wait_event("disconnected")["reason"]
 
 
 @pytest.mark.parametrize("env", [

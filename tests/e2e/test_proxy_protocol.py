@@ -7,7 +7,8 @@ import pytest
 
 from harness.burrow import split_address
 from harness.programs import Nginx
-from harness.sockets import TIMEOUT, Target, read_exactly
+from harness.sockets import Target, read_exactly
+from harness.wait import PATIENCE
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 SOURCES = ("127.0.0.1", "127.0.0.5", "127.77.0.9")
@@ -21,7 +22,7 @@ def nginx(tmp_path_factory, free_port):
 
 
 def connect(bridge, source):
-    return socket.create_connection(bridge, TIMEOUT, source_address=(source, 0))
+    return socket.create_connection(bridge, PATIENCE, source_address=(source, 0))
 
 
 def read_v1(sock):
@@ -101,7 +102,7 @@ def test_the_header_comes_before_the_users_bytes_and_costs_none(world, transport
         assert read_exactly(sock, 25) == b"first bytes, sent at once"
         # Much more than any window, both ways, so that a byte miscounted would show.
         bulk = bytes(range(256)) * 4096
-        user.settimeout(TIMEOUT)
+        user.settimeout(PATIENCE)
         for _ in range(8):
             user.sendall(bulk)
             assert read_exactly(sock, len(bulk)) == bulk
@@ -130,7 +131,7 @@ def test_a_unix_target_hears_it_and_other_services_do_not(world, tmp_path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
-    listener.settimeout(TIMEOUT)
+    listener.settimeout(PATIENCE)
     world.closing.append(listener)
     plain = Target()
     world.closing.append(plain)
@@ -140,7 +141,7 @@ def test_a_unix_target_hears_it_and_other_services_do_not(world, tmp_path):
                for name in ("local", "plain")}
     with connect(bridges["local"], "127.0.0.5") as user:
         sock, _ = listener.accept()
-        sock.settimeout(TIMEOUT)
+        sock.settimeout(PATIENCE)
         command, family, addresses = read_v2(sock)
         assert (command, family) == (0x21, 0x11)
         assert struct.unpack("!HH", addresses[8:]) == (user.getsockname()[1], bridges["local"][1])

@@ -41,14 +41,14 @@ def make(world, burrow):
 
 
 def ping_through(client):
-    with dial(split_address(client.wait_event("service_ready", 20)["bridge"])) as user:
+    with dial(split_address(client.wait_event("service_ready")["bridge"])) as user:
         user.sendall(b"hello")
         assert read_exactly(user, 5) == b"hello"
 
 
 def test_the_quick_start_moves_data(world, make):
     server = make("run-server-jwt-dev", "SERVER_ADDR=127.0.0.1:0", *JWT)
-    address = server.wait_event("listening", 20)["addr"]
+    address = server.wait_event("listening")["addr"]
     client = make("run-client-jwt-dev", "CLIENT_ID=client-a", f"LOCAL_TARGET={world.target(echo)}",
                   f"SERVER_URL=ws://{address}/ws", *JWT)
     ping_through(client)
@@ -57,7 +57,7 @@ def test_the_quick_start_moves_data(world, make):
 def test_run_server_and_run_client_take_a_token_or_its_file(world, make, burrow, tmp_path):
     secret = "a secret of $HOME's \"quotes\" and 'spaces', long enough"
     server = make("run-server", "SERVER_ADDR=127.0.0.1:0", f"JWT_HMAC_SECRET={secret.replace('$', '$$')}")
-    address = server.wait_event("listening", 20)["addr"]
+    address = server.wait_event("listening")["addr"]
     token = burrow.run("token", "mint", "--sub", "c", env={"BURROW_JWT_HMAC_SECRET": secret}).stdout.strip()
     path = tmp_path / "token"
     path.write_text(token)
@@ -129,7 +129,7 @@ def test_a_production_server_is_started_with_a_key_set(world, make):
     """Burrow's own line; nobody answers for the key set here, which is told and tried again."""
     server = make("run-server", "JWKS_URL=https://idp.invalid/.well-known/jwks.json", "JWT_AUDIENCE=burrow-server",
                   "SERVER_ADDR=127.0.0.1:0")
-    server.wait_event("listening", 20)
+    server.wait_event("listening")
 
 
 def test_the_demo_runs_and_leaves_nothing(burrow):

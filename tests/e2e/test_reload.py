@@ -24,7 +24,7 @@ def write(path, text):
 def reload(process, event="reloaded"):
     mark = process.mark()
     process.signal(signal.SIGHUP)
-    return process.wait_event(event, 30, after=mark)
+    return process.wait_event(event, after=mark)
 
 
 def admin_url(process):
@@ -93,7 +93,7 @@ def test_a_hundred_secrets_and_tokens_drop_no_stream(world, burrow, tmp_path, si
         write(token, burrow.mint("client-a", secret=new))
         mark = client.mark()
         client.signal(signal.SIGHUP)
-        client.wait_event("token_renewed", 30, after=mark)
+        client.wait_event("token_renewed", after=mark)
         if i % 10 == 0:
             users.ping()
     users.ping()
@@ -154,7 +154,7 @@ def test_what_needs_a_restart_is_named_each_time(world, tmp_path):
         write(config, "log-level: info\nadmin-addr: 127.0.0.1:0\nplugins: [transport-ws, transport-tls, auth-hmac]\n")
         mark = server.mark()
         assert reload(server)["need_restart"] == "2"
-        assert {e["option"] for e in server.wait_events("reload_needs_restart", 2, 20, after=mark)} == {"admin-addr", "plugin"}
+        assert {e["option"] for e in server.wait_events("reload_needs_restart", 2, after=mark)} == {"admin-addr", "plugin"}
     world.client(server, world.target(echo))
 
 
@@ -165,7 +165,7 @@ def test_the_level_of_the_log_and_limits_change(world, tmp_path):
     target = Target(echo)
     world.client(server, target)
     late = world.client(server, target, client_id="client-b", wait=False)
-    late.wait_event("refused", 20, code="limit")
+    late.wait_event("refused", code="limit")
     write(config, "max-clients: 2\nlog-level: debug\n")
     reload(server)
     late.ready(30)
@@ -185,17 +185,17 @@ def test_services_of_the_client_change_at_reload_and_the_others_are_not_touched(
     configure(stays=stays, goes=goes)
     server = world.server(transport)
     client = world.client(server, "", "--config", config, "--admin-addr", "127.0.0.1:0")
-    bridges = {name: split_address(client.wait_event("service_ready", 20, service=name)["bridge"])
+    bridges = {name: split_address(client.wait_event("service_ready", service=name)["bridge"])
                for name in ("stays", "goes")}
     users = {name: Users(bridge, 5) for name, bridge in bridges.items()}
 
     configure(stays=stays, comes=comes)
     marks = client.mark(), server.mark()
     reload(client)
-    added = split_address(client.wait_event("service_ready", 20, after=marks[0], service="comes")["bridge"])
+    added = split_address(client.wait_event("service_ready", after=marks[0], service="comes")["bridge"])
     new = Users(added, 5)
-    server.wait_event("service_withdrawn", 20, after=marks[1], service="goes")
-    server.wait_event("bridge_listening", 20, after=marks[1], service="comes")
+    server.wait_event("service_withdrawn", after=marks[1], service="goes")
+    server.wait_event("bridge_listening", after=marks[1], service="comes")
     assert is_reset(bridges["goes"])
     for each in (*users.values(), new):  # streams of the one that is gone go on, too
         each.ping()
@@ -204,7 +204,7 @@ def test_services_of_the_client_change_at_reload_and_the_others_are_not_touched(
     configure(stays=stays, goes=goes, comes=comes)
     marks = client.mark(), server.mark()
     reload(client)
-    again = client.wait_event("service_ready", 20, after=marks[0], service="goes")["bridge"]
+    again = client.wait_event("service_ready", after=marks[0], service="goes")["bridge"]
     assert split_address(again) == bridges["goes"], "back at its port"
     users["again"] = Users(bridges["goes"], 5)
     for each in (*users.values(), new):

@@ -42,12 +42,12 @@ def carry(world, prefix, server, client, token):
     try:
         first = Process("server", [program, "server", *server], env=clean_environment())
         running.append(first)
-        addr = first.wait_event("listening", 20, role="main")["addr"]
+        addr = first.wait_event("listening", role="main")["addr"]
         url = [word.format(addr=addr) for word in client]
         second = Process("client", [program, "client", "--client-id=a", f"--local-target={target}", *url],
                          env=clean_environment(BURROW_BEARER_TOKEN=token))
         running.append(second)
-        bridge = split_address(second.wait_event("service_ready", 20)["bridge"])
+        bridge = split_address(second.wait_event("service_ready")["bridge"])
         with dial(bridge) as connection:
             connection.sendall(b"by a stranger's plugin")
             assert read_exactly(connection, 22) == b"by a stranger's plugin"

@@ -10,8 +10,7 @@ import pytest
 from harness.burrow import SECRET, clean_environment, split_address
 from harness.process import Process
 from harness.sockets import echo, read_all
-
-SECONDS = 20
+from harness.wait import PATIENCE
 
 
 class Manager:
@@ -20,7 +19,7 @@ class Manager:
     def __init__(self):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind("")
-        self.socket.settimeout(SECONDS)
+        self.socket.settimeout(PATIENCE)
         self.environment = {"NOTIFY_SOCKET": "@" + self.socket.getsockname()[1:].decode()}
 
     def wait(self, prefix):
@@ -44,7 +43,7 @@ def manager(world):
 def test_the_server_is_ready_when_it_listens(world, manager):
     server = world.server(env=manager.environment)
     manager.wait("READY=1")
-    server.wait_event("listening", SECONDS)
+    server.wait_event("listening")
     assert manager.wait("STATUS=") == "STATUS=0 clients, 0 streams"
 
 
@@ -76,7 +75,7 @@ def test_the_end_is_announced(world, manager, side):
     process.signal(signal.SIGTERM)
     manager.wait("STOPPING=1")
     # The end of the test tells all that still run to end, and a second signal is not an orderly end.
-    assert process.wait(SECONDS) == 0
+    assert process.wait() == 0
 
 
 @pytest.mark.parametrize("side", ["server", "client"])
@@ -118,7 +117,7 @@ def listening():
 
 
 def get(address, path):
-    with socket.create_connection(address, SECONDS) as sock:
+    with socket.create_connection(address, PATIENCE) as sock:
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         return read_all(sock)
 
@@ -128,7 +127,7 @@ def test_a_passed_socket_takes_the_place_of_the_address(world):
         addresses = {"main": main.getsockname(), "admin": admin.getsockname()}
         server = activated(world, {"admin-addr": admin, "server-addr": main}, "--admin-addr", "127.0.0.1:1")
         for role, address in addresses.items():
-            told = server.wait_event("listening", SECONDS, role=role)
+            told = server.wait_event("listening", role=role)
             assert split_address(told["addr"]) == address
         # Nobody had to bind the privileged port 1.
         assert get(addresses["admin"], "/readyz").startswith(b"HTTP/1.1 200 ")
@@ -137,13 +136,13 @@ def test_a_passed_socket_takes_the_place_of_the_address(world):
 def test_a_single_passed_socket_needs_no_name(world):
     with listening() as main:
         server = activated(world, {"burrow-server.socket": main})
-        told = server.wait_event("listening", SECONDS, role="main")
+        told = server.wait_event("listening", role="main")
         assert split_address(told["addr"]) == main.getsockname()
 
 
 def test_a_connection_that_came_before_the_start_is_served(world):
     with listening() as main:
-        with socket.create_connection(main.getsockname(), SECONDS) as early:
+        with socket.create_connection(main.getsockname(), PATIENCE) as early:
             early.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             activated(world, {"server-addr": main})
             assert b" 200 " in early.recv(4096)
@@ -152,5 +151,5 @@ def test_a_connection_that_came_before_the_start_is_served(world):
 def test_a_passed_descriptor_that_does_not_listen_is_refused(world):
     with socket.socket() as idle:
         server = activated(world, {"server-addr": idle})
-        assert server.wait(SECONDS) == 2
+        assert server.wait() == 2
         assert "LISTEN_FDS: descriptor 3 (server-addr) is not a listening stream socket" in server.log

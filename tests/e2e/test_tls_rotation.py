@@ -71,7 +71,7 @@ def test_a_new_certificate_is_shown_and_no_stream_is_dropped(world, transport, f
         mark = server.mark()
         replace(files[1], key)  # for a moment key and certificate do not fit
         replace(files[0], cert)
-        server.wait_event("file_reloaded", 30, after=mark, plugin=plugin_of(transport))
+        server.wait_event("file_reloaded", after=mark, plugin=plugin_of(transport))
         assert shown(server) == text(cert)
         says(user, b"after")
 
@@ -82,7 +82,7 @@ def test_a_broken_certificate_leaves_the_old_one_in_force(world, transport, file
     mark = server.mark()
     with open(files[0], "w") as file:
         file.write("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")
-    refused = server.wait_event("file_refused", 30, after=mark, plugin=plugin_of(transport))
+    refused = server.wait_event("file_refused", after=mark, plugin=plugin_of(transport))
     assert "tls-cert" in refused["reason"]
     assert shown(server) == good
 
@@ -99,10 +99,10 @@ def test_an_authority_that_is_taken_away_lets_nobody_in_any_more(world, transpor
         says(user, b"before")
         mark = server.mark()
         replace(authorities, new.ca)
-        server.wait_event("file_reloaded", 30, after=mark, plugin=plugin_of(transport))
+        server.wait_event("file_reloaded", after=mark, plugin=plugin_of(transport))
         says(user, b"after")
     again = world.client(server, "127.0.0.1:9", *flags, client_id="client-b", token="", wait=False)
-    assert "refused our certificate" in again.wait_event("disconnected", 20)["reason"]
+    assert "refused our certificate" in again.wait_event("disconnected")["reason"]
     fresh = world.client(server, world.target(echo), *new.flags("/CN=client-c"), client_id="client-c", token="")
     with dial(fresh.bridge) as user:
         says(user, b"the new authority")

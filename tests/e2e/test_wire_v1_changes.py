@@ -14,6 +14,7 @@ from harness.tokens import TokenFile
 from harness.v1 import pattern
 from harness.v1_client import V1Client
 from harness.v1_server import V1Server
+from harness.wait import PATIENCE
 from test_wire_v1_server import HEARTBEATS, Tunnel, exchange, source
 
 TOKEN = "a-token-of-the-tests-5e884898da28047151d0e56f8dc62927"
@@ -26,7 +27,7 @@ def join(world, server, token, target, client_id="client-a"):
     client = V1Client(server.url, token, client_id, target)
     world.closing.append(client)
     client.ready()
-    client.bridge = split_address(server.wait_event("bridge_listening", 20, client=client_id)["addr"])
+    client.bridge = split_address(server.wait_event("bridge_listening", client=client_id)["addr"])
     return client
 
 
@@ -100,7 +101,7 @@ def test_a_draining_server_waits_for_streams_and_sends_the_idle_away(world):
         with pytest.raises(ConnectionRefusedError):
             dial(tunnel.bridge)
     assert tunnel.client.wait_end() == 1012
-    assert tunnel.server.wait(20) == 0
+    assert tunnel.server.wait() == 0
     tunnel.client.check()
     idle.check()
 
@@ -115,7 +116,7 @@ def test_a_drain_that_ends_by_its_deadline_resets_users_and_says_come_back(world
         assert tunnel.client.wait_end() == 1012
         assert time.monotonic() - begun >= 0.5
         assert was_reset(user)
-    assert tunnel.server.wait(20) == 0
+    assert tunnel.server.wait() == 0
     tunnel.client.check()
 
 
@@ -126,14 +127,14 @@ def test_a_client_that_leaves_lets_its_streams_end(world):
     session = server.session()
     stream = session.open()
     client.signal(signal.SIGTERM)
-    client.wait_event("stopping", 20)
+    client.wait_event("stopping")
     late = session.open(acked=False)
-    assert late.closed.wait(20) and late.error, "an open while it leaves is refused"
+    assert late.closed.wait(PATIENCE) and late.error, "an open while it leaves is refused"
     session.send(stream, b"still served")
     assert stream.recv_exactly(12) == b"still served"
     session.close_stream(stream)
     assert session.wait_end() == 1000
-    assert client.wait(20) == 0
+    assert client.wait() == 0
     session.check()
 
 
@@ -169,7 +170,7 @@ def test_a_server_that_reloads_keeps_its_clients_and_limits_them_anew(world, tmp
         assert read_exactly(user, 3) == b"one"
         config.write_text("max-streams: 1\n")
         tunnel.server.signal(signal.SIGHUP)
-        tunnel.server.wait_event("reloaded", 20)
+        tunnel.server.wait_event("reloaded")
         assert is_reset(tunnel.bridge)
         user.sendall(b"two")
         assert read_exactly(user, 3) == b"two"
@@ -196,7 +197,7 @@ def reloading(world, tmp_path):
     def reload(client, *targets):
         write(*targets)
         client.signal(signal.SIGHUP)
-        client.wait_event("reloaded", 20)
+        client.wait_event("reloaded")
     begin.reload = reload
     return begin
 
@@ -212,7 +213,7 @@ def test_a_service_that_a_reload_adds_is_named_as_left_out(world, reloading):
     client, session = reloading(f"a={first}")
     assert served(session, b"before")
     reloading.reload(client, f"a={first}", "b=127.0.0.1:1")
-    assert client.wait_event("service_left_out", 20)["service"] == "b"
+    assert client.wait_event("service_left_out")["service"] == "b"
     assert served(session, b"behind")
     assert not client.seen("disconnected")
     session.check()

@@ -27,7 +27,7 @@ class Tunnel:
         self.server = world.server("ws", *flags)
         self.token = world.burrow.mint(client_id)
         self.client = self.join(target, **options)
-        listening = self.server.wait_event("bridge_listening", 20, client=client_id)
+        listening = self.server.wait_event("bridge_listening", client=client_id)
         self.bridge = split_address(listening["addr"])
 
     def join(self, target, **options):
@@ -166,7 +166,7 @@ def test_who_reads_nothing_loses_that_stream_alone(world, sized):
     tunnel = Tunnel(world, world.target(source(n)).address, *HEARTBEATS)
     with dial(tunnel.bridge) as stuck:
         tunnel.client.wait_control("open", stream_id=1)
-        tunnel.server.wait_event("stream_stalled", 20, client="client-a", stream=1)
+        tunnel.server.wait_event("stream_stalled", 40, client="client-a", stream=1)
         tunnel.client.wait_control("close", stream_id=1)
         with dial(tunnel.bridge) as user:
             user.settimeout(60)
@@ -262,7 +262,7 @@ def test_a_silent_client_is_given_up(world):
     tunnel.client.on_control = lambda control: None  # answers nothing any more
     user = dial(tunnel.bridge)
     assert was_reset(user)
-    tunnel.server.wait_event("client_disconnected", 20, client="client-a")
+    tunnel.server.wait_event("client_disconnected", client="client-a")
     assert tunnel.client.wait_end() not in NEVER_AGAIN
 
 
@@ -319,7 +319,7 @@ def test_a_lost_client_leaves_no_user_hanging(world):
     tunnel.client.acknowledge(tunnel.client.accept())
     tunnel.client.wire.cut()
     assert was_reset(user)
-    tunnel.server.wait_event("client_disconnected", 20, client="client-a")
+    tunnel.server.wait_event("client_disconnected", client="client-a")
     assert is_reset(tunnel.bridge)
 
 
@@ -330,7 +330,7 @@ def test_a_client_comes_back_and_its_bridge_and_ids_go_on(world):
         user.sendall(b"x")
         assert read_exactly(user, 1) == b"x"
     tunnel.client.close()
-    tunnel.server.wait_event("client_disconnected", 20, client="client-a")
+    tunnel.server.wait_event("client_disconnected", client="client-a")
     again = tunnel.join(target.address, previous=tunnel.client.session_id)
     assert again.session_id == "sess-2"
     with dial(tunnel.bridge) as user:
@@ -372,7 +372,7 @@ def test_a_client_of_version_1_wins_however_often_the_id_changes_hands(world):
     for i in range(4):
         client = world.client(tunnel.server, target, name=f"client {i}")
         newest = tunnel.join(target.address)
-        client.wait_event("refused", 20, code="superseded")
+        client.wait_event("refused", code="superseded")
         client.stop()
     with dial(tunnel.bridge) as user:
         user.sendall(b"v1")
@@ -425,7 +425,7 @@ def test_a_message_that_is_no_frame_ends_the_connection(world, message):
     tunnel = Tunnel(world, None)
     tunnel.client.wire.send_message(message)
     assert tunnel.client.wait_end() in (1011, 1012)
-    tunnel.server.wait_event("client_disconnected", 20, client="client-a")
+    tunnel.server.wait_event("client_disconnected", client="client-a")
 
 
 def test_a_server_that_stops_says_come_back(world):

@@ -117,7 +117,7 @@ def worker_of(event):
 def test_clients_are_spread_and_each_has_its_streams(world, transport, count):
     server = world.server(transport, "--workers", count)
     clients = several(world, server, world.target(echo))
-    assert {worker_of(event) for event in server.wait_events("client_connected", CLIENTS, 20)} == set(range(count))
+    assert {worker_of(event) for event in server.wait_events("client_connected", CLIENTS)} == set(range(count))
     for client in clients:
         with dial(client.bridge) as user:
             ping(user, b"x" * (1 << 20))
@@ -136,11 +136,11 @@ def test_a_client_comes_back_to_another_worker_and_keeps_its_bridge(world, count
         load.wait(3)
         mark = server.mark()
         world.processes[-1].kill()
-        server.wait_event("client_disconnected", 20, after=mark)
+        server.wait_event("client_disconnected", after=mark)
         assert world.client(server, target, name=f"life {i + 2}").bridge == bridge
     load.wait(3)
     load.end()
-    seen = [worker_of(event) for event in server.wait_events("client_connected", 5, 20)]
+    seen = [worker_of(event) for event in server.wait_events("client_connected", 5)]
     assert all(a != b for a, b in zip(seen, seen[1:]))
 
 
@@ -191,12 +191,12 @@ def test_a_drain_lets_the_streams_of_all_workers_end(world, count):
         ping(user)
     server.signal(signal.SIGTERM)
     for client in clients:
-        client.wait_event("server_draining", 20)
+        client.wait_event("server_draining")
     for user in users:
         ping(user)
         user.close()
-    server.wait_event("drained", 20, streams=0)
-    assert server.wait(20) == 0
+    server.wait_event("drained", streams=0)
+    assert server.wait() == 0
 
 
 @workers
@@ -205,7 +205,7 @@ def test_a_stop_under_load_ends_all_workers(world, count):
     load = Load(*[client.bridge for client in several(world, server, world.target(echo))])
     load.wait(CLIENTS)
     server.signal(signal.SIGTERM)
-    assert server.wait(20) == 0
+    assert server.wait() == 0
     load.end()
 
 
@@ -221,7 +221,7 @@ def test_reloads_under_load_drop_no_stream(world, tmp_path, count):
         config.write_text(f"max-streams: {400 + turn}\nbuffer-limit: {64 + turn}MiB\n")
         mark = server.mark()
         server.signal(signal.SIGHUP)
-        server.wait_event("reloaded", 20, after=mark)
+        server.wait_event("reloaded", after=mark)
         for user in users:
             ping(user)
         load.wait(1)

@@ -139,7 +139,7 @@ class Fault:
         assert closed, f"{self.name}: {sum(not e.closed_at for e in all_ends)} sockets are open after {limit} s"
         for side in sides:
             process = getattr(self.pair, side)
-            event = process.wait_event("client_disconnected" if side == "server" else "disconnected", 20,
+            event = process.wait_event("client_disconnected" if side == "server" else "disconnected",
                                        after=self.marks[side])
             self.times[f"{side} noticed"] = at(event) - since
             self.times[f"{side} closed"] = max(0.0, max(end.closed_at for end in ends[side]) - at(event))

@@ -8,7 +8,7 @@ import threading
 import time
 
 from harness.sockets import dial, echo, read_all, read_exactly
-from harness.wait import descriptors
+from harness.wait import descriptors, until
 from many import Many, raise_descriptors
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -38,15 +38,6 @@ def answers(address, request):
     return False
 
 
-def wait_until(what, why, seconds=20):
-    """The seconds until what() is true."""
-    start = time.monotonic()
-    while not what():
-        assert time.monotonic() - start < seconds, why() if callable(why) else why
-        time.sleep(0.02)
-    return time.monotonic() - start
-
-
 def flood(address):
     """Connections that are begun and not waited for."""
     socks = []
@@ -70,7 +61,7 @@ def test_when_descriptors_run_out_accepting_pauses_and_resumes(world, sized, sla
     for number in range(sized(50, 4)):
         address = bridge if number % 2 == 0 else server.main
         socks = flood(address)
-        wait_until(lambda: descriptors(server) >= DESCRIPTORS - 1, "the descriptors never ran out")
+        until(lambda: descriptors(server) >= DESCRIPTORS - 1, "the descriptors never ran out")
         time.sleep(0.2)  # the turn of the flood itself
         cpu, start = cpu_seconds(server), time.monotonic()
         time.sleep(1)
@@ -80,15 +71,15 @@ def test_when_descriptors_run_out_accepting_pauses_and_resumes(world, sized, sla
         for sock in socks:
             sock.close()
         start = time.monotonic()
-        wait_until(lambda: answers(bridge, "echo"), "the bridge's listener is lost")
-        wait_until(lambda: answers(server.main, "http"), "the server's listener is lost")
+        until(lambda: answers(bridge, "echo"), "the bridge's listener is lost")
+        until(lambda: answers(server.main, "http"), "the server's listener is lost")
         resumed.append(time.monotonic() - start)
     say(f"descriptors: {max(cores) * 100:.1f} % of a core while full, accepting again after "
         f"{max(resumed):.2f} s at most, {int(server.metric('burrow_accept_pauses_total'))} pauses")
     assert sorted(cores)[-1 - len(cores) // 20] <= 0.05 + 1.0 / TICK, cores
     assert max(resumed) <= 1 + slack, resumed
     user.close()
-    wait_until(lambda: descriptors(server) <= before - 1, lambda: f"descriptors are left: {links(server)}")
+    until(lambda: descriptors(server) <= before - 1, lambda: f"descriptors are left: {links(server)}")
     assert not client.seen("disconnected")
 
 

@@ -7,6 +7,7 @@ import subprocess
 
 from harness.process import Process
 from harness.sockets import dial, read_all
+from harness.wait import PATIENCE
 
 SECRET = "a secret of the tests, long enough for HS256 and more"
 ISSUER, AUDIENCE = "tests", "burrow-tests"
@@ -70,7 +71,7 @@ class Burrow:
             self._certificate = make_certificate(self.folder)
         return self._certificate
 
-    def run(self, *argv, env=None, timeout=20):
+    def run(self, *argv, env=None, timeout=PATIENCE):
         """Runs a command to its end; text output is captured."""
         return subprocess.run([self.binary, *map(str, argv)], env=clean_environment(**(env or {})),
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
@@ -109,7 +110,7 @@ class Server(Process):
             argv += ["--tls-addr", main]
         super().__init__(name, argv + list(flags), env=clean_environment(**{**settings, **(env or {})}))
 
-    def ready(self, seconds=20):
+    def ready(self, seconds=PATIENCE):
         """Waits for the listeners; returns self."""
         web = self.wait_event("listening", seconds, role="main", transport="transport-ws")
         self.web = split_address(web["addr"])
@@ -157,7 +158,7 @@ class Client(Process):
         env = {**AT_ONCE, **({"BURROW_BEARER_TOKEN": token} if token else {}), **(env or {})}
         super().__init__(name or f"client {client_id}", argv + list(flags), env=clean_environment(**env))
 
-    def ready(self, seconds=20, after=0):
+    def ready(self, seconds=PATIENCE, after=0):
         """Waits until the service has its bridge; returns self."""
         service = self.wait_event("service_ready", seconds, after=after)
         self.bridge = split_address(service["bridge"])

@@ -4,7 +4,7 @@ import http.server
 import json
 import threading
 
-SECONDS = 30
+from harness.wait import PATIENCE
 
 
 class Api:
@@ -53,7 +53,7 @@ class Api:
         def matching():
             return [r for r in self.requests if r[0] == method and part in r[1]]
         with self.news:
-            assert self.news.wait_for(lambda: len(matching()) >= count, SECONDS), self.requests
+            assert self.news.wait_for(lambda: len(matching()) >= count, PATIENCE), self.requests
             return matching()[-1]
 
     def close(self):

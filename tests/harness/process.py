@@ -7,6 +7,8 @@ import subprocess
 import threading
 import time
 
+from harness.wait import PATIENCE
+
 PAIR = re.compile(r'([A-Za-z_][\w.-]*)=("(?:[^"\\]|\\.)*"|\S*)')
 SANITIZER = re.compile(r"(AddressSanitizer|ThreadSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:)")
 
@@ -80,11 +82,11 @@ class Process:
                     raise ProcessError(f"{self.name}: no {what}: {why}\n{self.log}")
                 self._news.wait(left)
 
-    def wait_event(self, event, seconds=10, after=0, **fields):
+    def wait_event(self, event, seconds=PATIENCE, after=0, **fields):
         """The first event of this name and these fields from place `after` on."""
         return self.wait_events(event, 1, seconds, after, **fields)[0]
 
-    def wait_events(self, event, count, seconds=10, after=0, **fields):
+    def wait_events(self, event, count, seconds=PATIENCE, after=0, **fields):
         """All events of this name and these fields from place `after` on, when there are so many. What another
         process has said already may be read later: who counts on an event waits for it."""
         def find():
@@ -92,7 +94,7 @@ class Process:
             return found if len(found) >= count else None
         return self._wait(find, f"{count} times event={event} {fields}", seconds)
 
-    def wait_line(self, text, seconds=10):
+    def wait_line(self, text, seconds=PATIENCE):
         """The first line that holds this text."""
         return self._wait(lambda: next((line for line in self.lines if text in line), None), repr(text), seconds)
 
@@ -101,13 +103,13 @@ class Process:
         with self._news:
             return self._matching(event, after, fields)
 
-    def wait(self, seconds=10):
+    def wait(self, seconds=PATIENCE):
         """The exit code; its whole log has been read then."""
         try:
             code = self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
             raise ProcessError(f"{self.name}: still running after {seconds} s\n{self.log}") from None
-        self._reader.join(60)
+        self._reader.join(PATIENCE)
         assert not self._reader.is_alive(), f"{self.name} has ended, and somebody holds its standard error"
         self._end_seen = True
         return code
@@ -123,7 +125,7 @@ class Process:
         self.popen.kill()
         self.wait()
 
-    def stop(self, seconds=20):
+    def stop(self, seconds=PATIENCE):
         """SIGTERM; the exit code must be 0 within the deadline. Does nothing after wait or kill."""
         if self.running():
             self.signal(signal.SIGTERM)

@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
+
+from harness.wait import PATIENCE, until
 
 NGINX = """
 daemon off;
@@ -51,7 +52,7 @@ class Nginx:
         self.process = subprocess.Popen(["nginx", "-c", conf, "-p", self.folder, "-e", "stderr"],
                                         stdin=subprocess.DEVNULL, stderr=self.log)
         subprocess.run(["curl", "-sS", "--retry", "50", "--retry-connrefused", "--retry-delay", "0",
-                        "--retry-max-time", "20", "-o", os.devnull, f"http://127.0.0.1:{self.port}/ready"] +
+                        "--retry-max-time", str(PATIENCE), "-o", os.devnull, f"http://127.0.0.1:{self.port}/ready"] +
                        (["--haproxy-protocol"] if proxy_protocol else []), check=True)
 
     def __str__(self):
@@ -60,21 +61,17 @@ class Nginx:
     def path(self, name):
         return os.path.join(self.folder, "root", name)
 
-    def sources(self, uri, count, seconds=20):
+    def sources(self, uri, count):
         """The fields that are logged for requests of this URI, once there are that many."""
-        deadline = time.monotonic() + seconds
-        while True:
+        def logged():
             with open(self.access) as log:
-                lines = [line.split() for line in log if line.split()[-1:] == [uri]]
-            if len(lines) >= count:
-                return lines
-            if time.monotonic() > deadline:
-                raise AssertionError(f"nginx has logged {lines} of {uri}")
-            time.sleep(0.05)
+                return [line.split() for line in log if line.split()[-1:] == [uri]]
+        until(lambda: len(logged()) >= count, lambda: f"nginx has logged {logged()} of {uri}")
+        return logged()
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         self.log.close()
         shutil.rmtree(self.folder)  # gigabytes that pytest would keep
 
@@ -98,7 +95,7 @@ class Redis:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         self.process.stdout.close()
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from harness.burrow import AUDIENCE, ISSUER
-from harness.wait import until
+from harness.wait import PATIENCE, until
 
 
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
@@ -22,7 +22,7 @@ UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Versi
 
 def knock(server, token):
     """Status and text that a client with this token gets at /ws: 101 lets it in."""
-    link = http.client.HTTPConnection(*server.web, timeout=20)
+    link = http.client.HTTPConnection(*server.web, timeout=PATIENCE)
     link.request("GET", "/ws", headers={**UPGRADE, "Authorization": f"Bearer {token}"})
     answer = link.getresponse()
     text = "" if answer.status == 101 else answer.read().decode()
@@ -77,11 +77,11 @@ class Web:
         self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def wait_requests(self, n, seconds=20):
+    def wait_requests(self, n, seconds=PATIENCE):
         """Until so many have come since the start."""
         until(lambda: self.requests >= n, lambda: f"{self.requests} requests, not {n}, in {seconds} s", seconds)
 
-    def wait_more(self, n, seconds=20):
+    def wait_more(self, n, seconds=PATIENCE):
         """Until n more have come than now."""
         self.wait_requests(self.requests + n, seconds)
 

@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 
-TIMEOUT = 15
+from harness.wait import PATIENCE
 
 
 def reset(sock):
@@ -34,7 +34,7 @@ def read_exactly(sock, n):
     return bytes(data)
 
 
-def was_reset(sock, seconds=TIMEOUT):
+def was_reset(sock, seconds=PATIENCE):
     """True for a RST, False for a clean EOF; data before either is thrown away."""
     sock.settimeout(seconds)
     try:
@@ -44,13 +44,13 @@ def was_reset(sock, seconds=TIMEOUT):
     return False
 
 
-def dial(address, timeout=TIMEOUT):
+def dial(address, timeout=PATIENCE):
     sock = socket.create_connection(address, timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
 
-def is_reset(address, seconds=TIMEOUT):
+def is_reset(address, seconds=PATIENCE):
     """True when a new connection ends with a RST, however soon: connect() itself may see it."""
     try:
         sock = dial(address)
@@ -88,10 +88,10 @@ class Target:
         host, port = self.address
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    def accept(self, timeout=TIMEOUT):
+    def accept(self, timeout=PATIENCE):
         self.listener.settimeout(timeout)
         sock, _ = self.listener.accept()
-        sock.settimeout(TIMEOUT)
+        sock.settimeout(PATIENCE)
         self.connections.append(sock)
         return sock
 

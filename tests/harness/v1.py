@@ -15,6 +15,8 @@ from concurrent.futures import Future
 from websockets.connection import State
 from websockets.frames import Opcode
 
+from harness.wait import PATIENCE
+
 HEADER = struct.Struct(">BBQI")
 CONTROL, DATA = 1, 2
 MAX_DATA = 32768
@@ -249,7 +251,7 @@ class Stream:
             self.acked.set()
             self._news.notify_all()
 
-    def recv(self, timeout=20):
+    def recv(self, timeout=PATIENCE):
         """Some bytes, b"" at the end."""
         if self._rest:
             data, self._rest = self._rest, b""
@@ -261,7 +263,7 @@ class Stream:
             self._news.notify_all()
         return data
 
-    def recv_exactly(self, n, timeout=20):
+    def recv_exactly(self, n, timeout=PATIENCE):
         parts, have = [], 0
         while have < n:
             part = self.recv(timeout)
@@ -311,7 +313,7 @@ class Peer:
         for stream in list(self.streams.values()):
             stream.finish()
 
-    def wait_control(self, type, seconds=20, count=1, **members):
+    def wait_control(self, type, seconds=PATIENCE, count=1, **members):
         """The count-th control of this type and these members."""
         def found():
             return [c for c in self.controls if c["type"] == type
@@ -328,7 +330,7 @@ class Peer:
         self.wire.control("heartbeat")
         self.wait_control("heartbeat_ack", count=count + 1)
 
-    def wait_end(self, seconds=20):
+    def wait_end(self, seconds=PATIENCE):
         """The Close code with which burrow ended the connection, None when it was cut."""
         assert self.ended.wait(seconds), "the connection stands"
         return self.wire.end.code if self.wire.end else None

@@ -10,6 +10,7 @@ from websockets.datastructures import Headers
 from websockets.uri import parse_uri
 
 from harness.v1 import Fault, GO_FRAGMENT, MAX_DATA, Peer, Stream, Wire
+from harness.wait import PATIENCE
 
 
 class Refused(Exception):
@@ -19,7 +20,7 @@ class Refused(Exception):
 def connect(url, token, fragment=GO_FRAGMENT, text=False):
     """A Wire after the WebSocket's handshake."""
     parts = urlsplit(url)
-    sock = socket.create_connection((parts.hostname, parts.port), 20)
+    sock = socket.create_connection((parts.hostname, parts.port), PATIENCE)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection = ClientConnection(parse_uri(url), max_size=None)
     request = connection.connect()
@@ -57,7 +58,7 @@ class V1Client(Peer):
         self._acked, self._last_id = False, 0
         self.begin(wire)
 
-    def ready(self, seconds=20):
+    def ready(self, seconds=PATIENCE):
         ack = self.wait_control("register_ack", seconds)
         self.session_id = ack["session_id"]
         return self
@@ -114,7 +115,7 @@ class V1Client(Peer):
 
     # ---- streams
 
-    def accept(self, seconds=20):
+    def accept(self, seconds=PATIENCE):
         """The next stream that the server has opened."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: self.opened, seconds), self.controls

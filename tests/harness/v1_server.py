@@ -9,6 +9,7 @@ import time
 from websockets.server import ServerConnection
 
 from harness.v1 import Fault, Peer, Stream, Wire
+from harness.wait import PATIENCE
 
 
 class Session(Peer):
@@ -75,7 +76,7 @@ class Session(Peer):
         self.streams[stream.id] = stream
         self.wire.control("open", stream_id=stream.id, target=target or self.register["target"])
         if acked:
-            assert stream.acked.wait(20), f"no open_ack for stream {stream.id}: {self.controls}"
+            assert stream.acked.wait(PATIENCE), f"no open_ack for stream {stream.id}: {self.controls}"
         return stream
 
     def send(self, stream, data):
@@ -144,7 +145,7 @@ class V1Server:
             self.sessions.append(session)
             self._news.notify_all()
 
-    def session(self, number=1, seconds=20):
+    def session(self, number=1, seconds=PATIENCE):
         """The number-th session that was registered."""
         with self._news:
             assert self._news.wait_for(lambda: len(self.sessions) >= number, seconds), "no client came"

@@ -187,7 +187,7 @@ class Namespace:
             argv += ["--local-target", target]
         process = Process(client_id, argv, env=clean_environment(BURROW_BEARER_TOKEN=token))
         self.processes.append(process)
-        process.wait_event("connected", 20)
+        process.wait_event("connected")
         return process
 
     def service(self, client_id, seconds=10):

@@ -44,7 +44,7 @@ def spoiled(namespace, on_the_node, tmp_path):
     proxy = Process("proxy", namespace.cluster.argv("/usr/bin/python3", os.path.join(HERE, "faulty_proxy.py"), SERVER,
                                                     f"{PKI}/ca.crt", f"{PKI}/admin.crt", f"{PKI}/admin.key"))
     namespace.processes.append(proxy)
-    url = f"http://127.0.0.1:{proxy.wait_event('listening', 20)['port']}"
+    url = f"http://127.0.0.1:{proxy.wait_event('listening')['port']}"
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(json.dumps({
         "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
@@ -68,10 +68,10 @@ def test_more_services_than_a_page_of_a_list_holds_are_found_and_tidied_away(nam
 def test_a_spoiled_answer_is_said_once_and_the_service_comes_all_the_same(namespace, spoiled, web, how):  # noqa: F811
     server, spoil = spoiled
     spoil(how, 3)
-    client = namespace.client("web", web[0], address=server.wait_event("listening", 20, role="main")["addr"])
-    bridge = client.wait_event("service_ready", 20)["bridge"]
+    client = namespace.client("web", web[0], address=server.wait_event("listening", role="main")["addr"])
+    bridge = client.wait_event("service_ready")["bridge"]
     if how not in MAY_BE_SILENT:
-        server.wait_event("registry_failed", 20, client="web")
+        server.wait_event("registry_failed", client="web")
     assert run(CLUSTER, "run", "curl", "-sf", f"http://{bridge}/small") == "it works"
     assert namespace.service("web", 60)["spec"]["ports"][0]["port"] == 8000
     assert len(server.seen("registry_failed", client="web")) <= 1
@@ -82,7 +82,7 @@ def test_a_spoiled_answer_is_said_once_and_the_service_comes_all_the_same(namesp
 def test_a_spoiled_watch_is_taken_up_again(namespace, spoiled, web, how):  # noqa: F811
     server, spoil = spoiled
     spoil(how, 2, "watch=true")
-    namespace.client("web", web[0], address=server.wait_event("listening", 20, role="main")["addr"])
+    namespace.client("web", web[0], address=server.wait_event("listening", role="main")["addr"])
     service = namespace.service("web")
     namespace.kubectl("delete", "service", service["metadata"]["name"])
     again = namespace.service("web", 60)
