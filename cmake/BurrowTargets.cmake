@@ -92,7 +92,7 @@ function(burrow_unit_test name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE burrow_flags ${arg_LIBS} cmocka)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS unit)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS unit)
 endfunction()
 
 # A libFuzzer program fuzz_NAME; built only with -DBURROW_FUZZ=ON and clang.
