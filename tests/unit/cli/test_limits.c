@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What control groups allow of cores, from files as the kernel writes them. */
+/* What control groups allow of cores, from files as the kernel writes them; and the processors that
+ * a process may use. */
 #include "cli/limits.h"
 
 #include <setjmp.h>
@@ -9,6 +10,7 @@
 
 #include <cmocka.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +122,23 @@ static void test_a_controller_whose_name_begins_alike_is_another(void **state)
     assert_int_equal(limits_quota(root->path), 0);
 }
 
+static void test_who_may_use_one_processor_has_one_core(void **state)
+{
+    (void)state;
+    cpu_set_t all;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    assert_in_range(limits_cores(), 1, CPU_COUNT(&all));
+    size_t first = 0;
+    while (!CPU_ISSET(first, &all))
+        first++;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_int_equal(limits_cores(), 1);
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +152,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_version_1_has_its_quota_in_two_files, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_controller_whose_name_begins_alike_is_another, setup,
                                         teardown),
+        cmocka_unit_test(test_who_may_use_one_processor_has_one_core),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
