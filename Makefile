@@ -95,10 +95,11 @@ kube-api-test: deps-test build-all ## run those of them that need no more than t
 	KUBE_PART=api BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/kube $(PYTEST_ARGS)
 
 .PHONY: verify
-verify: deps-test build-all ## run the long forms of tests: 1,000 streams under 100 reloads, keys that rotate for minutes, 100 of each fault (root)
+verify: deps-test build-all ## run the long forms of tests: 1,000 streams under 100 reloads, keys that rotate for minutes, 100 of each fault, 50 kills of a server in Kubernetes (root)
 	$(call installed,$(DEPS_VERIFY))
 	BURROW_LONG=1 BURROW_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider tests/e2e/test_reload.py tests/e2e/test_jwks.py $(PYTEST_ARGS)
 	$(MAKE) faults BURROW_LONG=1
+	$(MAKE) kube-test BURROW_LONG=1
 
 # From the committed tree, into build/packages.
 .PHONY: package package-test

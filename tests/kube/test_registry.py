@@ -231,10 +231,12 @@ def test_killed_servers_leave_no_orphans_and_clients_come_back(namespace, web):
     gone.stop()
     address = namespace.service("web")["spec"]["clusterIP"]
     load = Process("load", namespace.cluster.argv(
-        "/bin/sh", "-c", f"while :; do curl -s -o /dev/null --max-time 60 http://{address}:8000/large; sleep 0.1; done"))
+        "/bin/sh", "-c", "while :; do curl -s -o /dev/null --max-time 5 -w '%{stderr}%{size_download}\\n' "
+        f"http://{address}:8000/large; sleep 0.1; done"))
     namespace.processes.append(load)
     took = []
-    for _ in range(50 if LONG else 4):
+    kills = 50 if LONG else 4
+    for _ in range(kills):
         mark = client.mark()
         (pod,) = namespace.pods()
         began = time.monotonic()
@@ -242,6 +244,7 @@ def test_killed_servers_leave_no_orphans_and_clients_come_back(namespace, web):
         client.wait_event("connected", after=mark)
         took.append(round(time.monotonic() - began, 1))
     print("back after", sorted(took))
+    wait_until(lambda: f"a MiB for each kill: {load.lines}", lambda: sum(map(int, load.lines)) > kills << 20)
     assert max(took) < 10, took
     namespace.service("web")
     wait_until("the orphan is swept", lambda: not namespace.get("services", "-l", "burrow.dev/client-id=gone")["items"], 60)
