@@ -2,7 +2,8 @@
 /*
  * One record per client id, and the session it has at the moment. The same process coming
  * back replaces its own session; another process with a right to the id takes over, and the
- * one before is told so. Either way the old one gets no more users' connections from then on.
+ * one before is told so, where its version of the wire has words for it. Either way the old one
+ * gets no more users' connections from then on.
  */
 #include "server/internal.h"
 
@@ -269,46 +270,54 @@ static void leave(struct client_record *record, struct attachment *old)
     old->left = record;
 }
 
+/* Whether who registers is the process that has the session. Version 1 knows no instances: its
+ * client names the session that it had last. */
+static bool is_its_own(const struct attachment *old, const struct control *reg)
+{
+    if (strcmp(old->instance, reg->instance) != 0)
+        return false;
+    return old->protocol != 1 || strcmp(old->session_id, reg->previous_session_id) == 0;
+}
+
 /* Ends what the client id had before. Its own reconnect is quiet: the old connection is dead
  * or about to be. */
-static void replace(struct client_record *record, const char *instance)
+static void replace(struct client_record *record, const struct control *reg)
 {
     struct attachment *old = record->attachment;
     if (old == NULL)
         return;
-    if (strcmp(old->instance, instance) == 0 && old->leaving) {
+    bool own = is_its_own(old, reg);
+    if (own && old->leaving) {
         leave(record, old);
         return;
     }
-    if (strcmp(old->instance, instance) == 0) { /* version 1 has none: all are its own */
-        detach(old, "replaced by the client's own reconnect");
+    if (!own)
+        log_at(record->server->log, BURROW_LOG_WARN, "client_takeover",
+               burrow_str("client", record->id), burrow_str("session", old->session_id),
+               burrow_uint("takeovers", record->takeovers));
+    detach(old, own ? "replaced by the client's own reconnect" : "superseded");
+    if (own || old->protocol == 1) /* which has no word for it: its connection goes away */
         seat_kill(old->seat);
-        return;
-    }
-    log_at(record->server->log, BURROW_LOG_WARN, "client_takeover",
-           burrow_str("client", record->id), burrow_str("session", old->session_id),
-           burrow_uint("takeovers", record->takeovers));
-    detach(old, "superseded");
-    seat_close(old->seat, BURROW_CLOSE_POLICY, "superseded",
-               "another client with this id has registered");
+    else
+        seat_close(old->seat, BURROW_CLOSE_POLICY, "superseded",
+                   "another client with this id has registered");
 }
 
 /* Two processes with one id must not cut each other's streams for ever: after so many takeovers
  * within a minute who has the id keeps it, and who comes has to wait. One of version 1 has no
  * word for that: it always wins, as in Burrow 0.5, and only who has version 2 waits. */
-static bool may_take_over(struct client_record *record, const char *instance)
+static bool may_take_over(struct client_record *record, const struct control *reg)
 {
     struct server *server = record->server;
     uint64_t now = loop_now_ms(server->loop);
-    if (record->attachment == NULL || strcmp(record->attachment->instance, instance) == 0)
-        return true;
-    if (instance[0] == '\0') /* version 1: the newer connection wins */
+    if (record->attachment == NULL || is_its_own(record->attachment, reg))
         return true;
     if (record->takeovers == 0 || now - record->takeover_ms >= TAKEOVER_WINDOW_MS) {
         record->takeovers = 0;
         record->takeover_ms = now;
     }
-    if (record->takeovers == TAKEOVERS_A_MINUTE) {
+    bool waits = reg->instance[0] != '\0';
+    if (record->takeovers >= TAKEOVERS_A_MINUTE && waits) {
         server->stats.takeovers_refused++;
         return false;
     }
@@ -419,7 +428,7 @@ void clients_register(struct claim *claim)
         refuse(claim, "limit", "the server has as many clients as it may");
         return;
     }
-    if (record != NULL && !may_take_over(record, reg->instance)) {
+    if (record != NULL && !may_take_over(record, reg)) {
         refuse(claim, "superseded", "the client id has changed hands too often");
         return;
     }
@@ -433,7 +442,7 @@ void clients_register(struct claim *claim)
         refuse(claim, "internal", "the server is out of memory");
         return;
     }
-    replace(record, reg->instance);
+    replace(record, reg);
     bool resumed = a->protocol == 1 ? reg->previous_session_id[0] != '\0'
                                     : strcmp(record->last_instance, reg->instance) == 0;
     snprintf(record->last_instance, sizeof record->last_instance, "%s", reg->instance);
