@@ -110,6 +110,14 @@ def test_a_client_may_be_required_to_show_a_certificate_whoever_judges(world, bu
     assert not server.seen("client_connected", client="client-b")
 
 
+def test_where_auth_mtls_is_listed_the_certificate_is_enough_though_it_is_required(world, transport, authority):
+    """As the documents say of their list with both: it takes the certificate alone."""
+    server = world.server(transport, "--tls-client-ca", authority.ca, "--tls-client-required", "--plugin",
+                          "transport-ws", "--plugin", "transport-tls", "--plugin", "auth-mtls", "--plugin", "auth-hmac")
+    hello(world.client(server, world.target(echo), *authority.flags("/CN=client-a"), token=""))
+    server.wait_event("client_connected", client="client-a", auth="auth-mtls")
+
+
 def test_a_client_authority_and_a_secret_are_several_sources(burrow, authority):
     cert, key = burrow.certificate
     done = burrow.run("server", "--server-addr", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key, "--tls-client-ca",

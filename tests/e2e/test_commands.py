@@ -327,13 +327,29 @@ def test_the_documents_tell_the_limits_as_they_are(burrow):
     assert set(LIMITS) <= set(rows)
 
 
-def test_the_documents_tell_every_option_with_its_variable_and_default(burrow):
-    """docs/operations.md against --help, both ways."""
-    documented = set(re.findall(r"^\| `(--[a-z-]+)`[^|]*(?:\\\|[^|]*)* \| `(BURROW_\w+)` \| `?(.*?)`? \|", operations(), re.M))
-    helped = set()
-    for argv in (["server"], ["client"], ["token", "mint"], ["expose"], ["plugins"]):
+def documented_options():
+    """The tables under "## Options" of docs/operations.md, by what they belong to: a command, both, or plugins."""
+    tables = {}
+    for section in operations().split("\n## Options\n")[1].split("\n## ")[0].split("\n### ")[1:]:
+        name = re.match(r"`burrow (\w+)|Both", section)
+        tables.setdefault((name[1] or "both") if name else "plugins", set()).update(re.findall(
+            r"^\| `(--[a-z-]+)`[^|]*(?:\\\|[^|]*)* \| `(BURROW_\w+)` \| `?(.*?)`? \|", section, re.M))
+    return tables
+
+
+def helped_options(burrow):
+    """What --help shows under "Options:" of a command, "Common options:" and "Options of" a plugin."""
+    tables = {}
+    for argv in (["server"], ["client"], ["token", "mint"], ["expose"]):
         text = ok(burrow.run(*argv, "--help"))
-        for option in re.split(r"^  (?=--)", text, flags=re.M)[1:]:
-            variable, default = re.search(r"^ {8}(BURROW_\w+)(?:, default (\S+))?(?:,.*)?$", option, re.M).groups()
-            helped.add((option.split()[0], variable, default or ""))
-    assert documented == helped
+        for heading, group in re.findall(r"^((?:O|Common o)ptions.*):\n((?:  .*\n)+)", text, re.M):
+            table = {"Options": argv[0], "Common options": "both"}.get(heading, "plugins")
+            for option in re.split(r"^  (?=--)", group, flags=re.M)[1:]:
+                variable, default = re.search(r"^ {8}(BURROW_\w+)(?:, default (\S+))?(?:,.*)?$", option, re.M).groups()
+                tables.setdefault(table, set()).add((option.split()[0], variable, default or ""))
+    return tables
+
+
+def test_the_documents_tell_every_option_of_each_command_with_its_variable_and_default(burrow):
+    """docs/operations.md against --help, both ways, command by command."""
+    assert documented_options() == helped_options(burrow)

@@ -21,7 +21,7 @@
 #define JWT_MAX_TOKEN 8192u         /* bytes of the compact form */
 #define JWT_MAX_SUBJECT 128u        /* bytes of sub, as of a client id */
 #define JWT_MAX_KID 256u            /* bytes of a key id */
-#define JWT_MAX_GRANTS 4096u        /* bytes of the grants, as compact JSON */
+#define JWT_MAX_GRANTS 8192u        /* bytes of the grants, as compact JSON: what the host takes */
 #define JWT_LEEWAY_MS 30000         /* clocks may differ by this much, both ways */
 #define JWT_MAX_TIME_S 253402300799 /* 9999-12-31: a larger one is a mistake of unit */
 

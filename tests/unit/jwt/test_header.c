@@ -76,6 +76,8 @@ static void other_types_are_refused(void **state)
 {
     (void)state;
     refuses_header("{\"alg\":\"HS256\",\"typ\":\"JOSE+JSON\"}", "is not that of a JWT");
+    refuses_header("{\"alg\":\"HS256\",\"typ\":\"JOSE\"}", "is not that of a JWT");
+    refuses_header("{\"alg\":\"HS256\",\"typ\":\"id+jwt\"}", "is not that of a JWT");
     refuses_header("{\"alg\":\"HS256\",\"typ\":\"secevent+jwt\"}", "is not that of a JWT");
     refuses_header("{\"alg\":\"HS256\",\"typ\":\"\"}", "is not that of a JWT");
     refuses_header("{\"alg\":\"HS256\",\"typ\":7}", "typ in the header is not a string");
