@@ -8,7 +8,7 @@
 
 #include "must.h"
 
-#include "http/http.h"
+#include "http/tls.h"
 #include "kubernetes/transfer.h"
 
 #include <curl/curl.h>
@@ -156,23 +156,6 @@ static void on_api(void *arg, int events)
 
 /* ---- the connection ---- */
 
-static void set_tls(struct passage *p, const struct kube_config *c)
-{
-    struct curl_blob ca = {c->ca.data, c->ca.len, CURL_BLOB_COPY};
-    struct curl_blob cert = {c->cert.data, c->cert.len, CURL_BLOB_COPY};
-    struct curl_blob key = {c->key.data, c->key.len, CURL_BLOB_COPY};
-    if (c->ca.data)
-        curl_easy_setopt(p->curl, CURLOPT_CAINFO_BLOB, &ca);
-    if (c->cert.data) {
-        curl_easy_setopt(p->curl, CURLOPT_SSLCERTTYPE, "PEM");
-        curl_easy_setopt(p->curl, CURLOPT_SSLCERT_BLOB, &cert);
-        curl_easy_setopt(p->curl, CURLOPT_SSLKEYTYPE, "PEM");
-        curl_easy_setopt(p->curl, CURLOPT_SSLKEY_BLOB, &key);
-    }
-    curl_easy_setopt(p->curl, CURLOPT_SSL_VERIFYPEER, c->skip_verify ? 0L : 1L);
-    curl_easy_setopt(p->curl, CURLOPT_SSL_VERIFYHOST, c->skip_verify ? 0L : 2L);
-}
-
 /* 0, or a negative result with *ret_why. */
 static int dial(struct passage *p, char why[CURL_ERROR_SIZE])
 {
@@ -189,13 +172,18 @@ static int dial(struct passage *p, char why[CURL_ERROR_SIZE])
     curl_easy_setopt(p->curl, CURLOPT_CONNECTTIMEOUT, 10L);
     curl_easy_setopt(p->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(p->curl, CURLOPT_ERRORBUFFER, why);
-    set_tls(p, c);
+    const struct http_ask tls = {.ca = {c->ca.data, c->ca.len},
+                                 .cert = {c->cert.data, c->cert.len},
+                                 .key = {c->key.data, c->key.len},
+                                 .skip_verify = c->skip_verify};
+    CURLcode code = http_set_tls(p->curl, &tls);
     if (c->connect_host) {
         snprintf(elsewhere, sizeof elsewhere, "::%s:", c->connect_host);
         p->connect_to = curl_slist_append(NULL, elsewhere);
         curl_easy_setopt(p->curl, CURLOPT_CONNECT_TO, p->connect_to);
     }
-    CURLcode code = curl_easy_perform(p->curl);
+    if (code == CURLE_OK)
+        code = curl_easy_perform(p->curl);
     curl_easy_setopt(p->curl, CURLOPT_ERRORBUFFER, NULL);
     if (code == CURLE_OK)
         code = curl_easy_getinfo(p->curl, CURLINFO_ACTIVESOCKET, &fd);

@@ -4,6 +4,7 @@
  * which are counted before they are kept.
  */
 #include "http/internal.h"
+#include "http/tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,34 +74,6 @@ static int add_fields(struct http_request *r, const struct http_ask *ask)
         if (code == CURLE_OK)                                                                      \
             code = curl_easy_setopt(r->easy, option, value);                                       \
     } while (0)
-
-static CURLcode set_blob(struct http_request *r, CURLoption option, struct http_bytes bytes)
-{
-    struct curl_blob blob = {NULL, bytes.len, CURL_BLOB_COPY};
-    if (!bytes.data)
-        return CURLE_OK;
-    memcpy(&blob.data, &bytes.data, sizeof blob.data); /* libcurl reads it only */
-    return curl_easy_setopt(r->easy, option, &blob);
-}
-
-static CURLcode set_tls(struct http_request *r, const struct http_ask *ask)
-{
-    CURLcode code = CURLE_OK;
-    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(CURLOPT_SSL_VERIFYPEER, ask->skip_verify ? 0L : 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, ask->skip_verify ? 0L : 2L);
-    if (ask->ca.data) { /* the system's folder would be trusted besides */
-        SET(CURLOPT_CAINFO, (char *)NULL);
-        SET(CURLOPT_CAPATH, (char *)NULL);
-    }
-    if (code == CURLE_OK)
-        code = set_blob(r, CURLOPT_CAINFO_BLOB, ask->ca);
-    if (code == CURLE_OK)
-        code = set_blob(r, CURLOPT_SSLCERT_BLOB, ask->cert);
-    if (code == CURLE_OK)
-        code = set_blob(r, CURLOPT_SSLKEY_BLOB, ask->key);
-    return code;
-}
 
 static CURLcode set_method(struct http_request *r, const struct http_ask *ask)
 {
@@ -180,7 +153,7 @@ int http_set_up(struct http_request *r, const struct http_ask *ask)
     if (code == CURLE_OK)
         code = set_way(r, ask);
     if (code == CURLE_OK)
-        code = set_tls(r, ask);
+        code = http_set_tls(r->easy, ask);
     if (code == CURLE_OK)
         code = set_method(r, ask);
     if (code != CURLE_OK)
