@@ -81,6 +81,7 @@ def test_the_api_takes_all_that_the_chart_makes(helm, conforms, namespace, value
     ([], "server.auth: set existingSecret, hmacSecret or jwksUrl"),
     (AUTH + ["--set", "server.auth.jwksUrl=https://a"], "exclude each other"),
     (AUTH + ["--set", "server.replica=1"], "replica"),
+    (AUTH + ["--set", "server.networkPolicy.perClient=a=b"], "server.networkPolicy.perClient: needs enabled=true"),
     (AUTH + ["--set", "client.enabled=true"], "client: serverUrl, clientId, localTargets and existingSecret are needed"),
 ])
 def test_wrong_values_are_refused_in_words(helm, values, what):

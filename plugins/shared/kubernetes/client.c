@@ -67,11 +67,11 @@ int kube_authorization(const struct kube_config *c, char *buf, size_t size, bool
     struct file_bytes bytes = {0};
     *ret_has = false;
     const char *token = c->token;
-    if (token == NULL && c->token_file != NULL) {
+    if (c->token_file != NULL) {
         int rc = file_read(c->token_file, size / 2, false, &bytes, why);
-        if (rc != BURROW_OK)
+        if (rc != BURROW_OK && token == NULL)
             return rc;
-        token = bytes.data;
+        token = rc == BURROW_OK ? bytes.data : token;
     }
     if (token != NULL) {
         snprintf(buf, size, "Bearer %.*s", (int)strcspn(token, "\r\n"), token);

@@ -18,7 +18,7 @@ struct kube_config {
     char *name_space;   /* of the context or of the pod; "default" when neither says */
     char *context;      /* its name; "" in a pod */
     char *token;        /* or NULL */
-    char *token_file;   /* read again for each request; or NULL */
+    char *token_file;   /* goes before token, read again for each request; or NULL */
     char *connect_host; /* where to dial when tls-server-name gives the URL another host; or NULL */
     struct file_bytes ca, cert, key; /* PEM; data NULL: none */
     bool skip_verify;                /* insecure-skip-tls-verify */

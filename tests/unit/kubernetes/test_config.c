@@ -84,6 +84,20 @@ static void the_token_is_read_again_for_each_request(void **state)
     kube_config_finish(&config);
 }
 
+static void a_token_file_goes_before_a_token(void **state)
+{
+    (void)state;
+    char token[] = "of old", file[64], why[FILE_WHY], bearer[64];
+    bool has;
+    snprintf(file, sizeof file, "%s", path_of("token"));
+    struct kube_config config = {.token = token, .token_file = file};
+    assert_int_equal(kube_authorization(&config, bearer, sizeof bearer, &has, why), BURROW_OK);
+    assert_string_equal(bearer, "Bearer first");
+    unlink(file); /* as client-go: the last that is known */
+    assert_int_equal(kube_authorization(&config, bearer, sizeof bearer, &has, why), BURROW_OK);
+    assert_string_equal(bearer, "Bearer of old");
+}
+
 static void what_is_missing_is_named(void **state)
 {
     (void)state;
@@ -119,6 +133,7 @@ int main(void)
         TEST(a_pod_finds_its_cluster),
         TEST(an_ipv6_address_stands_in_brackets_and_443_is_the_port_without_one),
         TEST(the_token_is_read_again_for_each_request),
+        TEST(a_token_file_goes_before_a_token),
         TEST(what_is_missing_is_named),
     };
     if (mkdtemp(folder) == NULL)
