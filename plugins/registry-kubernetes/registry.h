@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of registry-kubernetes share: registry_kubernetes.c is the plugin, identity.c
- * finds out which pod and Deployment this server is, operation.c does the core's operations,
- * changes.c sees what others do to what is published. */
+ * finds out which pod and Deployment this server is, operation.h tells who does the core's
+ * operations, changes.c sees what others do to what is published. */
 #ifndef REGISTRY_KUBERNETES_REGISTRY_H
 #define REGISTRY_KUBERNETES_REGISTRY_H
 
