@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which pod this server is, and which Deployment it belongs to. POD_NAME and POD_IP come from the
- * downward API; the owners are asked for. What the Role does not allow is said once and done
- * without.
+ * downward API; the owners are asked for. What the Role does not allow (403), and what is not there
+ * (404), is said once and done without. Any other failure says nothing about either: it is asked
+ * again for as long as it takes, and operations wait, because a server that guessed would take away
+ * what other replicas have published.
  */
+#include "kubernetes/transfer.h"
 #include "registry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ATTEMPTS 5u
+#define AGAIN_MS 500u /* and as much of chance */
 
 static void settle(struct registry *r)
 {
@@ -27,6 +30,27 @@ static void settle(struct registry *r)
     operations_go(r);
 }
 
+static void begin(void *arg)
+{
+    struct registry *r = arg;
+    must(r->magic == REGISTRY_MAGIC);
+    r->identify_timer = NULL;
+    identify(r);
+}
+
+/* From the beginning after a pause. Without memory for that the core asks again. */
+static void again(struct registry *r, const char *error)
+{
+    if (!r->said_unknown)
+        burrow_log(r->host, BURROW_LOG_WARN,
+                   "cannot read which pod this server is, nothing is published until then: %s",
+                   error);
+    r->said_unknown = true;
+    r->identify_timer = r->host->after(r->host->self, AGAIN_MS + kube_jitter(AGAIN_MS), begin, r);
+    if (r->identify_timer == NULL)
+        operations_fail(r, BURROW_ENOMEM, "out of memory");
+}
+
 static void ask(struct registry *r, const char *prefix, const char *kind, const char *name,
                 kube_done_fn *done)
 {
@@ -34,12 +58,16 @@ static void ask(struct registry *r, const char *prefix, const char *kind, const 
     const struct kube_ask get = {
         .method = "GET",
         .path = kube_path(path, prefix, r->config.name_space, kind, name),
-        .attempts = ATTEMPTS,
         .done = done,
         .arg = r,
     };
     if (kube_call(r->client, &get, &r->identifying) != BURROW_OK)
-        settle(r);
+        again(r, "out of memory");
+}
+
+static bool is_decided(int result, int status)
+{
+    return result == BURROW_OK || status == 403 || status == 404;
 }
 
 /* The controlling owner of this kind, as an entry of ownerReferences. Borrowed. */
@@ -55,13 +83,21 @@ static const json_t *owner_of(const json_t *object, const char *kind)
     return NULL;
 }
 
+/* NULL: no memory. */
 static json_t *reference(const json_t *owner)
 {
     json_t *ref = json_object();
     static const char *const names[] = {"apiVersion", "kind", "name", "uid"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        json_object_set(ref, names[i], json_object_get(owner, names[i]));
-    return ref;
+    int rc = ref != NULL ? 0 : -1;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        json_t *value = json_object_get(owner, names[i]);
+        if (value != NULL)
+            rc |= json_object_set(ref, names[i], value);
+    }
+    if (rc == 0)
+        return ref;
+    json_decref(ref);
+    return NULL;
 }
 
 static void say_missing(struct registry *r, const char *what, const char *error)
@@ -74,11 +110,18 @@ static void say_missing(struct registry *r, const char *what, const char *error)
 static void on_replica_set(void *arg, int result, int status, const json_t *body, const char *error)
 {
     struct registry *r = arg;
-    (void)status;
     r->identifying = NULL;
+    if (!is_decided(result, status)) {
+        again(r, error);
+        return;
+    }
     const json_t *deployment = result == BURROW_OK ? owner_of(body, "Deployment") : NULL;
     if (deployment != NULL) {
         r->owner = reference(deployment);
+        if (r->owner == NULL) {
+            again(r, "out of memory");
+            return;
+        }
         r->holder.owner = r->owner;
         json_decref(r->about);
         r->about = json_incref(r->owner);
@@ -91,8 +134,11 @@ static void on_replica_set(void *arg, int result, int status, const json_t *body
 static void on_pod(void *arg, int result, int status, const json_t *body, const char *error)
 {
     struct registry *r = arg;
-    (void)status;
     r->identifying = NULL;
+    if (!is_decided(result, status)) {
+        again(r, error);
+        return;
+    }
     if (result != BURROW_OK) {
         /* A Role for Services alone, as Burrow 0.5 has it: one replica, found by the selector. */
         say_missing(r, "the pod", error);
@@ -101,6 +147,7 @@ static void on_pod(void *arg, int result, int status, const json_t *body, const 
         return;
     }
     const char *uid = json_string_value(json_object_get(json_object_get(body, "metadata"), "uid"));
+    json_decref(r->about);
     r->about = json_pack("{s:s, s:s, s:s, s:s}", "apiVersion", "v1", "kind", "Pod", "name",
                          r->holder.pod, "uid", uid != NULL ? uid : "");
     const json_t *set = owner_of(body, "ReplicaSet");
@@ -114,6 +161,8 @@ static void on_pod(void *arg, int result, int status, const json_t *body, const 
 void identify(struct registry *r)
 {
     const char *pod = getenv("POD_NAME"), *address = getenv("POD_IP");
+    if (r->identified || r->identifying != NULL || r->identify_timer != NULL)
+        return;
     snprintf(r->holder.pod, sizeof r->holder.pod, "%s", pod != NULL ? pod : "");
     snprintf(r->holder.address, sizeof r->holder.address, "%s", address != NULL ? address : "");
     if (r->holder.pod[0] != '\0')
@@ -125,7 +174,10 @@ void identify(struct registry *r)
 void identity_cancel(struct registry *r)
 {
     kube_cancel(r->identifying);
+    if (r->identify_timer != NULL)
+        r->host->cancel(r->identify_timer);
     r->identifying = NULL;
+    r->identify_timer = NULL;
     json_decref(r->owner);
     json_decref(r->about);
     r->owner = r->about = NULL;

@@ -155,6 +155,8 @@ void operation_begin(struct registry *r, enum verb verb, struct burrow_registry_
     LIST_INSERT_HEAD(&r->operations, o, entry);
     if (r->identified)
         operation_go(o);
+    else
+        identify(r);
 }
 
 void operation_cancel(struct registry *r, const struct burrow_registry_op *op)
@@ -169,19 +171,29 @@ void operation_cancel(struct registry *r, const struct burrow_registry_op *op)
     }
 }
 
-void operations_go(struct registry *r)
+/* One that waits for the identity; NULL: none. */
+static struct operation *waiting(struct registry *r)
 {
     struct operation *o;
-    /* Beginning one may end it, which takes it out of the list. */
-    do {
-        LIST_FOREACH(o, &r->operations, entry)
-        {
-            if (!o->begun) {
-                operation_go(o);
-                break;
-            }
-        }
-    } while (o != NULL);
+    LIST_FOREACH(o, &r->operations, entry)
+    {
+        if (!o->begun)
+            break;
+    }
+    return o;
+}
+
+/* Beginning one may end it, which takes it out of the list. */
+void operations_go(struct registry *r)
+{
+    for (struct operation *o; (o = waiting(r)) != NULL;)
+        operation_go(o);
+}
+
+void operations_fail(struct registry *r, int result, const char *reason)
+{
+    for (struct operation *o; (o = waiting(r)) != NULL;)
+        operation_finish(o, result, reason);
 }
 
 void operations_drop(struct registry *r)

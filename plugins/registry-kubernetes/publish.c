@@ -2,7 +2,20 @@
 /* publish, step by step; see operation.h. */
 #include "operation.h"
 
-#include <string.h>
+#include <stdio.h>
+
+/* What is there of the Service's name is not ours: the end. */
+static bool is_foreign(struct operation *o, const json_t *existing, const char *what)
+{
+    char text[200];
+    if (existing == NULL || is_ours(existing))
+        return false;
+    snprintf(text, sizeof text, "there is %s %s that is not ours; it is left alone", what,
+             o->wanted.name);
+    tell_event(o->registry, "ServiceNotPublished", text);
+    operation_finish(o, BURROW_EDENIED, text);
+    return true;
+}
 
 static void on_policy_written(void *arg, int result, int status, const json_t *body,
                               const char *error)
@@ -24,12 +37,8 @@ static void on_policy(void *arg, int result, int status, const json_t *body, con
         operation_refused(o, result, status, error);
         return;
     }
-    if (existing != NULL && !is_ours(existing)) {
-        operation_finish(o, BURROW_EDENIED,
-                         "there is a NetworkPolicy of the name of the client's Service that is "
-                         "not ours; it is left alone");
+    if (is_foreign(o, existing, "a NetworkPolicy"))
         return;
-    }
     json_t *admitted = admitted_pods(r->settings->policy, o->wanted.client_id);
     if (admitted == NULL) {
         operation_finish(o, BURROW_EINVAL,
@@ -57,17 +66,6 @@ static void endpoints_are_there(struct operation *o)
         operation_finish(o, BURROW_OK, NULL);
 }
 
-static void on_slice_written(void *arg, int result, int status, const json_t *body,
-                             const char *error)
-{
-    struct operation *o = operation_answered(arg);
-    (void)body;
-    if (result == BURROW_OK)
-        endpoints_are_there(o);
-    else if (!operation_begin_anew(o, status))
-        operation_refused(o, result, status, error);
-}
-
 /* Without the right to write EndpointSlices the selector has to lead to this server. */
 static void without_slices(struct operation *o, const char *error)
 {
@@ -84,6 +82,19 @@ static void without_slices(struct operation *o, const char *error)
     operation_go(o);
 }
 
+static void on_slice_written(void *arg, int result, int status, const json_t *body,
+                             const char *error)
+{
+    struct operation *o = operation_answered(arg);
+    (void)body;
+    if (result == BURROW_OK)
+        endpoints_are_there(o);
+    else if (status == 403)
+        without_slices(o, error);
+    else if (!operation_begin_anew(o, status))
+        operation_refused(o, result, status, error);
+}
+
 static void on_slice(void *arg, int result, int status, const json_t *body, const char *error)
 {
     struct operation *o = operation_answered(arg);
@@ -97,6 +108,8 @@ static void on_slice(void *arg, int result, int status, const json_t *body, cons
         return;
     }
     const json_t *existing = result == BURROW_OK ? body : NULL;
+    if (is_foreign(o, existing, "an EndpointSlice"))
+        return;
     json_t *slice = slice_object(&o->wanted, existing, o->object, &r->holder);
     if (existing != NULL && json_equal(slice, existing))
         endpoints_are_there(o);

@@ -52,7 +52,8 @@ struct registry {
     json_t *selector;
 
     struct kube_call *identifying; /* a call of identity.c is under way */
-    bool identified;               /* operations may begin */
+    struct burrow_timer *identify_timer;
+    bool identified, said_unknown; /* operations may begin; why they may not */
     struct holder holder;
     json_t *owner; /* what holder.owner points to: the Deployment */
     json_t *about; /* where events show: the Deployment or the pod; NULL: nowhere */
@@ -66,7 +67,7 @@ struct registry {
 };
 
 /* identity.c: finds holder, owner and slices out, as far as the Role allows, then begins what
- * waits. */
+ * waits. Nothing when that is known or under way. */
 void identify(struct registry *r);
 void identity_cancel(struct registry *r);
 
@@ -77,6 +78,7 @@ void operation_begin(struct registry *r, enum verb verb, struct burrow_registry_
                      const struct burrow_publication *publication, const char *client_id);
 void operation_cancel(struct registry *r, const struct burrow_registry_op *op);
 void operations_go(struct registry *r); /* those that waited for the identity */
+void operations_fail(struct registry *r, int result, const char *reason); /* those that wait */
 void operations_drop(struct registry *r);
 
 /* changes.c */

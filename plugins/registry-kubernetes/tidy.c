@@ -31,7 +31,7 @@ static void on_keeper(void *arg, int result, int status, const json_t *body, con
 static bool is_kept_by_another(const struct registry *r, const json_t *service)
 {
     const char *keeper = holder_of(service);
-    return r->slices && *keeper != '\0' && strcmp(keeper, r->holder.pod) != 0;
+    return r->holder.pod[0] != '\0' && *keeper != '\0' && strcmp(keeper, r->holder.pod) != 0;
 }
 
 static void on_service_to_delete(void *arg, int result, int status, const json_t *body,
@@ -92,6 +92,8 @@ static void on_pods(void *arg, int result, int status, const json_t *body, const
     struct operation *o = operation_answered(arg);
     if (result == BURROW_OK)
         tell_list(o, body);
+    else if (status == 403)
+        tell_list(o, NULL); /* no right to know of other replicas: there is one */
     else
         operation_refused(o, result, status, error);
 }
