@@ -13,7 +13,7 @@
 
 #define LOOK_MS 1000u
 
-/* What a file looks like from outside. */
+/* What a file looks like from outside; zeros: it is not there, or not to be seen. */
 struct look {
     dev_t dev;
     ino_t ino;
@@ -38,14 +38,12 @@ struct burrow_files {
     struct watched watched[BURROW_FILES_MAX];
 };
 
-/* false: it is not there, or not to be seen. */
-static bool look_at(const char *path, struct look *ret)
+static struct look look_at(const char *path)
 {
     struct stat st;
     if (stat(path, &st) != 0)
-        return false;
-    *ret = (struct look){st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
-    return true;
+        return (struct look){0};
+    return (struct look){st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)
@@ -99,11 +97,7 @@ static void on_look(void *arg)
     const char *changed = NULL;
     for (size_t i = 0; i < f->n; i++) {
         struct watched *w = &f->watched[i];
-        struct look now;
-        if (!look_at(w->path, &now)) {
-            settled = false;
-            continue;
-        }
+        struct look now = look_at(w->path);
         settled = settled && same(&now, &w->last);
         w->last = now;
         if (!same(&now, &w->told))
@@ -141,8 +135,8 @@ struct burrow_files *files_watch(struct burrow_self *self, const char *const *pa
         struct watched *w = &f->watched[f->n];
         w->path = strdup(paths[i]);
         complete = w->path != NULL;
-        if (complete && look_at(w->path, &w->told))
-            w->last = w->told;
+        if (complete)
+            w->told = w->last = look_at(w->path);
         f->n += complete;
     }
     if (!complete) {

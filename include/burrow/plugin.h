@@ -180,10 +180,11 @@ struct burrow_host {
     /* Calls fn when one of the files is another one or has other contents than before: for
      * certificates, keys, secrets and tokens that somebody renews. The host looks about once a
      * second, through symbolic links, and waits until all of them have been the same for one
-     * look and none is missing, so that a pair that is being replaced is seen whole. A file
-     * that was broken when fn read it is told again only after its next change. paths are
-     * copied; NULL and empty ones are passed over, so that optional files can be listed as they
-     * stand in the config; at most BURROW_FILES_MAX. NULL: out of memory, or too many. */
+     * look, so that a pair that is being replaced is seen whole. A file that goes away has
+     * changed, too: fn finds it missing. A file that was broken or missing when fn read it is
+     * told again only after its next change. paths are copied; NULL and empty ones are passed
+     * over, so that optional files can be listed as they stand in the config; at most
+     * BURROW_FILES_MAX. NULL: out of memory, or too many. */
     struct burrow_files *(*watch_files)(struct burrow_self *, const char *const *paths, uint32_t n,
                                         burrow_files_fn *fn, void *arg);
     void (*unwatch_files)(struct burrow_files *); /* NULL is allowed */

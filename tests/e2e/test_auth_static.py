@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """auth-static: tokens of a file, and what happens when the file changes."""
+import os
 import subprocess
 import time
 
@@ -92,6 +93,15 @@ def test_a_broken_file_leaves_the_old_one_in_force(world, tokens):
     tokens.write("this is no line\n")
     failed = server.wait_event("file_refused", after=mark, plugin="auth-static")
     assert "line 1" in failed["reason"] and "SHA-256" in failed["reason"]
+    hello(world.client(server, world.target(echo), token=TOKEN))
+
+
+def test_a_file_that_is_deleted_is_told_of_and_leaves_the_old_one_in_force(world, tokens):
+    tokens.add(TOKEN, "client-a")
+    server = world.server("ws", *tokens.flags, auth=False)
+    os.remove(tokens.path)
+    assert "No such file" in server.wait_event("file_refused", plugin="auth-static")["reason"]
+    assert server.metric('burrow_file_reloads_total{result="refused"}') == 1
     hello(world.client(server, world.target(echo), token=TOKEN))
 
 

@@ -90,12 +90,16 @@ static int create(const struct burrow_host *host, const void *config, void **ret
     return BURROW_OK;
 }
 
-/* The watched folder's file "a" decides: what begins with "x" is refused. */
+/* The watched folder's file "a" decides: what begins with "x" is refused, as is that "b" is
+ * missing. */
 static int files_changed(void *arg)
 {
     struct good *g = arg;
     const struct burrow_host *h = g->host;
     char path[300], c = 0;
+    snprintf(path, sizeof path, "%s/b", g->mode + strlen("watches="));
+    if (access(path, F_OK) != 0)
+        return burrow_error(h, BURROW_EIO, "b is missing");
     snprintf(path, sizeof path, "%s/a", g->mode + strlen("watches="));
     FILE *f = fopen(path, "r");
     if (f && fread(&c, 1, 1, f) != 1)

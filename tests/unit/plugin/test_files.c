@@ -135,15 +135,38 @@ static void a_pair_that_is_replaced_one_by_one_is_told_once(void **state)
     assert_counts(f, 1, 0);
 }
 
-static void a_file_that_is_missing_is_waited_for(void **state)
+static void a_file_that_goes_away_is_a_change_that_is_refused(void **state)
 {
     struct fixture *f = *state;
     drop(f, "b");
-    put(f, "a", "another");
-    fake_loop_advance(f->loop, 10 * SECOND);
+    fake_loop_advance(f->loop, SECOND);
     assert_counts(f, 0, 0);
+    fake_loop_advance(f->loop, 60 * SECOND);
+    assert_counts(f, 0, 1);
+    assert_logged(f, "/b reason=\"b is missing\"");
     put(f, "b", "back");
     fake_loop_advance(f->loop, 2 * SECOND);
+    assert_counts(f, 1, 1);
+}
+
+static void a_missing_file_holds_no_change_of_another_one_back(void **state)
+{
+    struct fixture *f = *state;
+    drop(f, "b");
+    fake_loop_advance(f->loop, 10 * SECOND);
+    put(f, "a", "another");
+    fake_loop_advance(f->loop, 10 * SECOND);
+    assert_counts(f, 0, 2);
+    assert_logged(f, "/a reason=\"b is missing\"");
+}
+
+static void a_file_that_is_away_for_one_look_is_told_once_when_it_is_back(void **state)
+{
+    struct fixture *f = *state;
+    drop(f, "b");
+    fake_loop_advance(f->loop, SECOND);
+    put(f, "b", "back");
+    fake_loop_advance(f->loop, 10 * SECOND);
     assert_counts(f, 1, 0);
 }
 
@@ -198,7 +221,9 @@ int main(void)
         TEST(files_that_stay_as_they_are_are_not_told),
         TEST(a_change_is_told_once_when_it_has_settled),
         TEST(a_pair_that_is_replaced_one_by_one_is_told_once),
-        TEST(a_file_that_is_missing_is_waited_for),
+        TEST(a_file_that_goes_away_is_a_change_that_is_refused),
+        TEST(a_missing_file_holds_no_change_of_another_one_back),
+        TEST(a_file_that_is_away_for_one_look_is_told_once_when_it_is_back),
         TEST(a_refusal_is_logged_counted_and_not_repeated),
         TEST(a_link_that_points_elsewhere_is_a_change),
         TEST(a_watch_may_end_inside_its_own_call),
