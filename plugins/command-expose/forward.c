@@ -54,8 +54,8 @@ static int listen_on_loopback(struct forward *f)
     return f->watch ? BURROW_OK : burrow_error(f->host, BURROW_ENOMEM, "out of memory");
 }
 
-int forward_create(const struct burrow_host *host, const struct kube_config *config,
-                   const char *path, struct forward **ret)
+int forward_create(const struct burrow_host *host, struct kube_client *client, const char *path,
+                   struct forward **ret)
 {
     struct forward *f = calloc(1, sizeof *f);
     if (!f)
@@ -63,7 +63,7 @@ int forward_create(const struct burrow_host *host, const struct kube_config *con
     f->magic = FORWARD_MAGIC;
     f->host = host;
     f->fd = -1;
-    f->passages = (struct passages){.host = host, .config = config, .path = path};
+    f->passages = (struct passages){.host = host, .client = client, .path = path};
     int r = listen_on_loopback(f);
     if (r < 0) {
         forward_destroy(f);

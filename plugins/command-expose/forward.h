@@ -10,16 +10,16 @@
 #ifndef COMMAND_EXPOSE_FORWARD_H
 #define COMMAND_EXPOSE_FORWARD_H
 
-#include "kubernetes/config.h"
+#include "kubernetes/client.h"
 
 #include <burrow/plugin.h>
 
 struct forward;
 
-/* `path` is asked of the API server; both it and the configuration are borrowed until destroy.
+/* `path` is asked of the API server; both it and the client are borrowed until destroy.
  * Negative results have been explained. */
-int forward_create(const struct burrow_host *host, const struct kube_config *config,
-                   const char *path, struct forward **ret);
+int forward_create(const struct burrow_host *host, struct kube_client *client, const char *path,
+                   struct forward **ret);
 void forward_destroy(struct forward *forward); /* NULL is allowed */
 /* "ws://127.0.0.1:PORT/RANDOM" */
 const char *forward_url(const struct forward *forward);

@@ -23,6 +23,7 @@
 #define ROOM 65536u
 #define HEAD_MAX 8192u
 #define HEAD_MS 10000u
+#define REFUSED "HTTP/1.1 401 "
 #define ROUNDS_MAX 64u /* of one turn, so that the loop gets on */
 
 struct bytes {
@@ -32,7 +33,10 @@ struct bytes {
 
 struct passage {
     uint32_t magic;
-    bool open; /* the head has been sent, bytes go both ways */
+    bool open;            /* the head has been sent, bytes go both ways */
+    bool answered;        /* by the API server */
+    uint64_t credentials; /* the number of those that were sent */
+    struct kube_waiter waiter;
     struct passages *of;
     struct passage **slot;
     int fd, api_fd;
@@ -48,6 +52,7 @@ static void passage_end(struct passage *p)
     const struct burrow_host *host = p->of->host;
     must(p->magic == PASSAGE_MAGIC);
     *p->slot = NULL;
+    kube_wait_no_more(&p->waiter);
     host->cancel(p->timer);
     host->unwatch(p->watch);
     host->unwatch(p->api_watch);
@@ -71,6 +76,11 @@ static int take_from_api(struct passage *p)
         return 0;
     if (code != CURLE_OK || n == 0)
         return -1;
+    /* The client hears of it, too, and comes again: with new credentials then. */
+    if (!p->answered && n >= sizeof REFUSED - 1 &&
+        memcmp(p->down.data, REFUSED, sizeof REFUSED - 1) == 0)
+        (void)kube_login_refused(kube_client_login(p->of->client), p->credentials);
+    p->answered = true;
     p->down.begin = 0;
     p->down.end = n;
     return 1;
@@ -159,7 +169,7 @@ static void on_api(void *arg, int events)
 /* 0, or a negative result with *ret_why. */
 static int dial(struct passage *p, char why[CURL_ERROR_SIZE])
 {
-    const struct kube_config *c = p->of->config;
+    const struct kube_config *c = kube_client_config(p->of->client);
     curl_socket_t fd = CURL_SOCKET_BAD;
     char elsewhere[300];
     why[0] = '\0';
@@ -210,8 +220,9 @@ static int api_host(const struct kube_config *c, char buf[300])
 static int send_head(struct passage *p, char why[CURL_ERROR_SIZE])
 {
     char bearer[32768], host[300], reason[FILE_WHY], path[1400];
-    const struct kube_config *c = p->of->config;
+    const struct kube_config *c = kube_client_config(p->of->client);
     bool has = false;
+    p->credentials = kube_client_login(p->of->client)->number;
     /* A path of the API server's own URL comes before ours. */
     const char *authority = strstr(c->server, "://");
     const char *below = authority ? strchr(authority + 3, '/') : NULL;
@@ -239,20 +250,22 @@ static bool asks_for_secret(const struct passage *p)
     return passage_head(p->up.data, p->of->secret, "/", "h", NULL, buf, sizeof buf) > 0;
 }
 
-static void open_passage(struct passage *p)
+/* The credentials are there, or cannot be had. */
+static void open_passage(void *arg, int result, const char *error)
 {
     static const char failed[] = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
+    struct passage *p = arg;
+    must(p->magic == PASSAGE_MAGIC);
     const struct burrow_host *host = p->of->host;
     char why[CURL_ERROR_SIZE];
-    if (!asks_for_secret(p)) {
-        passage_end(p);
-        return;
+    if (result == BURROW_OK) {
+        result = dial(p, why);
+        if (result == BURROW_OK)
+            result = send_head(p, why);
+        error = why;
     }
-    int r = dial(p, why);
-    if (r == BURROW_OK)
-        r = send_head(p, why);
-    if (r < 0) {
-        burrow_log(host, BURROW_LOG_WARN, "the way through the API server: %s", why);
+    if (result < 0) {
+        burrow_log(host, BURROW_LOG_WARN, "the way through the API server: %s", error);
         (void)!send(p->fd, failed, sizeof failed - 1, MSG_NOSIGNAL);
         passage_end(p);
         return;
@@ -263,6 +276,19 @@ static void open_passage(struct passage *p)
         pump(p);
     else
         passage_end(p);
+}
+
+static void begin(struct passage *p)
+{
+    char why[KUBE_WHY] = "out of memory";
+    if (!asks_for_secret(p)) {
+        passage_end(p);
+        return;
+    }
+    p->waiter = (struct kube_waiter){.wake = open_passage, .arg = p};
+    int r = kube_log_in(kube_client_login(p->of->client), &p->waiter, why);
+    if (r != BURROW_EAGAIN)
+        open_passage(p, r, why);
 }
 
 /* A client's head: all of it comes before anything else, as a WebSocket client must wait for the
@@ -289,7 +315,7 @@ static void on_client(void *arg, int events)
     if (end && end + 4 == p->up.data + p->up.end) {
         p->of->host->cancel(p->timer);
         p->timer = NULL;
-        open_passage(p);
+        begin(p);
     } else if (end || p->up.end == HEAD_MAX) {
         passage_end(p);
     }

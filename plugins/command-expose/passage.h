@@ -3,7 +3,7 @@
 #ifndef COMMAND_EXPOSE_PASSAGE_H
 #define COMMAND_EXPOSE_PASSAGE_H
 
-#include "kubernetes/config.h"
+#include "kubernetes/client.h"
 
 #include <burrow/plugin.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@ struct passage;
 
 struct passages {
     const struct burrow_host *host;
-    const struct kube_config *config;
+    struct kube_client *client;
     const char *path;
     char secret[PASSAGE_SECRET + 1];
     struct passage *all[PASSAGES_MAX];

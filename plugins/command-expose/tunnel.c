@@ -252,7 +252,7 @@ static int open_way(struct expose *e)
     snprintf(e->proxy_path, sizeof e->proxy_path, "/api/v1/namespaces/%s/services/%s:%d/proxy/ws",
              e->name_space, object_name(e->wanted.server_name, OBJECT_SERVICE, name),
              e->service_port);
-    int r = forward_create(e->host, &e->kube, e->proxy_path, &e->forward);
+    int r = forward_create(e->host, e->client, e->proxy_path, &e->forward);
     if (r == BURROW_OK)
         snprintf(e->url, sizeof e->url, "%s", forward_url(e->forward));
     return r;

@@ -16,12 +16,14 @@ from harness.wait import PATIENCE
 MADE = ["secret/burrow-web-auth", "serviceaccount/burrow-web", "role/burrow-web", "rolebinding/burrow-web",
         "deployment/burrow-web", "service/burrow-web"]
 
+AVAILABLE = {"observedGeneration": 9, "conditions": [{"type": "Available", "status": "True"}]}
+
 
 class Objects:
-    """What was created stays as it was, so that no server is ever ready; `silent` keeps every answer back."""
+    """What was created stays as it was, and no server is ever ready but with `ready`; `silent` keeps every answer back."""
 
-    def __init__(self):
-        self.objects, self.silent, self.over = {}, False, threading.Event()
+    def __init__(self, ready=False):
+        self.objects, self.ready, self.silent, self.over = {}, ready, False, threading.Event()
 
     def __call__(self, method, path, body):
         path = path.split("?")[0]
@@ -36,7 +38,8 @@ class Objects:
             return say(200, {"kind": "List", "metadata": {"resourceVersion": "1"}, "items": []})
         if path not in self.objects:
             return failure(404, f"{path} not found")
-        return say(200, self.objects.pop(path) if method == "DELETE" else self.objects[path])
+        found = self.objects.pop(path) if method == "DELETE" else self.objects[path]
+        return say(200, {**found, "status": AVAILABLE} if self.ready and "/deployments/" in path else found)
 
     def nothing(self):
         self.over.wait(2 * PATIENCE)

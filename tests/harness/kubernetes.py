@@ -13,7 +13,7 @@ class Api:
 
     def __init__(self, script):
         self.script, self.requests, self.news = script, [], threading.Condition()
-        self.authorizations = set()
+        self.authorization, self.authorizations = None, set()  # of the request that is answered; of all
         api = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -23,7 +23,8 @@ class Api:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length)) if length else None
                 with api.news:
-                    api.authorizations.add(self.headers.get("Authorization"))
+                    api.authorization = self.headers.get("Authorization")
+                    api.authorizations.add(api.authorization)
                     api.requests.append((self.command, self.path, body))
                     status, headers, data = api.script(self.command, self.path, body)
                     api.news.notify_all()

@@ -22,7 +22,8 @@
 struct kube_client {
     uint32_t magic;
     const struct burrow_host *host;
-    const struct kube_config *config;
+    struct kube_config *config;
+    struct kube_login login;
     struct http_client *http;
     struct kube_call *calls;
 };
@@ -33,7 +34,9 @@ struct kube_call {
     struct kube_call *next, **link;
     char *method, *path, *type, *body;
     uint32_t attempts, failures, waits;
-    bool is_list;
+    bool is_list, refused; /* refused: 401 has been answered already */
+    struct kube_waiter waiter;
+    uint64_t credentials; /* the number of those that were sent */
     struct kube_pages pages;
     kube_done_fn *done;
     void *arg;
@@ -49,6 +52,11 @@ const struct kube_config *kube_client_config(const struct kube_client *client)
 const struct burrow_host *kube_client_host(const struct kube_client *client)
 {
     return client->host;
+}
+
+struct kube_login *kube_client_login(struct kube_client *client)
+{
+    return &client->login;
 }
 
 uint32_t kube_jitter(uint32_t limit_ms)
@@ -137,6 +145,7 @@ static void call_free(struct kube_call *call)
         call->next->link = call->link;
     if (call->timer != NULL)
         call->client->host->cancel(call->timer);
+    kube_wait_no_more(&call->waiter);
     http_cancel(call->request);
     free(call->method);
     free(call->path);
@@ -207,6 +216,7 @@ static void on_page(struct kube_call *call, int status, json_t *page, size_t byt
                rc == BURROW_ENOMEM ? "the list is too long" : "the answer is no page of a list");
     } else if (more) {
         call->failures = call->waits = 0; /* a page is a call of its own to the API */
+        call->refused = false;
         later(call, 0, "out of memory");
     } else {
         json_t *list = json_incref(call->pages.list); /* finish frees the call before it tells */
@@ -234,6 +244,12 @@ static void on_done(void *arg, int result, const struct http_response *response,
         later(call, (uint64_t)pause + kube_jitter(500), "the API is busy");
         return;
     }
+    if (response->status == 401 && !call->refused &&
+        kube_login_refused(&call->client->login, call->credentials)) {
+        call->refused = true;
+        later(call, 0, "out of memory");
+        return;
+    }
     json_t *body = response->body.len > 0
                        ? json_loadb(response->body.data, response->body.len, 0, NULL)
                        : NULL;
@@ -256,30 +272,45 @@ static void on_done(void *arg, int result, const struct http_response *response,
     json_decref(body);
 }
 
+/* The credentials are there, or cannot be had. */
+static void go(void *arg, int result, const char *error)
+{
+    struct kube_call *call = arg;
+    must(call->magic == CALL_MAGIC);
+    char why[FILE_WHY], page[KUBE_MAX_PATH + KUBE_PAGES_ROOM];
+    if (result == BURROW_OK) {
+        if (call->is_list)
+            kube_pages_path(&call->pages, call->path, page, sizeof page);
+        const struct kube_transfer transfer = {
+            .method = call->method,
+            .path = call->is_list ? page : call->path,
+            .body = call->body,
+            .type = call->type,
+            .total_ms = KUBE_CALL_MS,
+            .done = on_done,
+            .arg = call,
+        };
+        call->credentials = call->client->login.number;
+        result = kube_transfer(call->client, &transfer, &call->request, why);
+        error = why;
+    }
+    if (result == BURROW_OK)
+        return;
+    if (may_repeat(call))
+        repeat(call, error);
+    else
+        finish(call, result, 0, NULL, error);
+}
+
 static void begin(void *arg)
 {
     struct kube_call *call = arg;
     must(call->magic == CALL_MAGIC);
+    char why[KUBE_WHY] = "out of memory";
     call->timer = NULL;
-    char why[FILE_WHY], page[KUBE_MAX_PATH + KUBE_PAGES_ROOM];
-    if (call->is_list)
-        kube_pages_path(&call->pages, call->path, page, sizeof page);
-    const struct kube_transfer transfer = {
-        .method = call->method,
-        .path = call->is_list ? page : call->path,
-        .body = call->body,
-        .type = call->type,
-        .total_ms = KUBE_CALL_MS,
-        .done = on_done,
-        .arg = call,
-    };
-    int rc = kube_transfer(call->client, &transfer, &call->request, why);
-    if (rc == BURROW_OK)
-        return;
-    if (may_repeat(call))
-        repeat(call, why);
-    else
-        finish(call, rc, 0, NULL, why);
+    int rc = kube_log_in(&call->client->login, &call->waiter, why);
+    if (rc != BURROW_EAGAIN)
+        go(call, rc, why);
 }
 
 int kube_call(struct kube_client *client, const struct kube_ask *ask, struct kube_call **ret)
@@ -300,6 +331,8 @@ int kube_call(struct kube_client *client, const struct kube_ask *ask, struct kub
     call->is_list = ask->is_list;
     call->done = ask->done;
     call->arg = ask->arg;
+    call->waiter.wake = go;
+    call->waiter.arg = call;
     call->next = client->calls;
     call->link = &client->calls;
     if (call->next != NULL)
@@ -332,7 +365,7 @@ const char *kube_path(char buf[KUBE_MAX_PATH], const char *prefix, const char *n
 
 /* ---- the client ---- */
 
-int kube_client_create(const struct burrow_host *host, const struct kube_config *config,
+int kube_client_create(const struct burrow_host *host, struct kube_config *config,
                        struct kube_client **ret)
 {
     struct kube_client *client = calloc(1, sizeof *client);
@@ -341,6 +374,7 @@ int kube_client_create(const struct burrow_host *host, const struct kube_config 
     client->magic = CLIENT_MAGIC;
     client->host = host;
     client->config = config;
+    kube_login_init(&client->login, host, config);
     int rc = http_client_create(host, "burrow", &client->http);
     if (rc != BURROW_OK) {
         free(client);
@@ -357,6 +391,7 @@ void kube_client_destroy(struct kube_client *client)
     must(client->magic == CLIENT_MAGIC);
     while (client->calls != NULL)
         call_free(client->calls);
+    kube_login_finish(&client->login);
     http_client_destroy(client->http);
     client->magic = 0;
     free(client);

@@ -5,8 +5,8 @@
  * A call ends in one of two ways: its done is called exactly once, never from inside kube_call, or
  * it is cancelled and no callback comes any more. An answer, a page of a list, is at most 8 MiB.
  * What may be repeated safely is repeated by the client itself: 429 and 503 after their
- * Retry-After, and, for as many attempts as the asker allows, failures of the network and of the
- * server, with a growing, jittered pause.
+ * Retry-After, 401 once by new credentials of the kubeconfig's program, and, for as many attempts
+ * as the asker allows, failures of the network and of the server, with a growing, jittered pause.
  */
 #ifndef KUBERNETES_CLIENT_H
 #define KUBERNETES_CLIENT_H
@@ -46,8 +46,8 @@ struct kube_ask {
     void *arg;
 };
 
-/* The configuration is borrowed until destroy. */
-int kube_client_create(const struct burrow_host *host, const struct kube_config *config,
+/* The configuration is borrowed until destroy; credentials of its program are put into it. */
+int kube_client_create(const struct burrow_host *host, struct kube_config *config,
                        struct kube_client **ret);
 /* Cancels everything. NULL is allowed; not from a callback. */
 void kube_client_destroy(struct kube_client *client);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kubeconfig files and the files of a pod; see config.h. */
+#include "kubernetes/exec.h"
 #include "kubernetes/internal.h"
 #include "kubernetes/yaml.h"
 
@@ -52,7 +53,17 @@ void kube_config_finish(struct kube_config *config)
     file_free(&config->ca);
     file_free(&config->cert);
     file_free(&config->key);
+    kube_exec_free(config->exec);
     memset(config, 0, sizeof *config);
+}
+
+void kube_config_take(struct kube_config *config, struct kube_credential *credential)
+{
+    struct kube_credential old = {config->token, config->cert, config->key, 0};
+    config->token = credential->token;
+    config->cert = credential->cert;
+    config->key = credential->key;
+    *credential = old; /* which the caller finishes */
 }
 
 /* ---- one kubeconfig ---- */
@@ -248,8 +259,8 @@ static int take_server(const struct source *source, const json_t *cluster, struc
     return rc == BURROW_OK ? check_certificate(source, &c->ca, "certificate-authority", why) : rc;
 }
 
-static int take_user(const struct source *source, const json_t *user, bool allow_exec,
-                     struct kube_config *c, char why[KUBE_WHY])
+static int take_user(const struct source *source, const json_t *user, const json_t *cluster,
+                     bool allow_exec, struct kube_config *c, char why[KUBE_WHY])
 {
     const json_t *exec = json_object_get(user, "exec");
     int rc = take_pem(source, user, "client-certificate", &c->cert, why);
@@ -271,14 +282,15 @@ static int take_user(const struct source *source, const json_t *user, bool allow
                            "kubeconfig %s: passwords and auth-provider are not supported; use a "
                            "token, a client certificate or exec",
                            source->path);
-    if (!json_is_object(exec))
+    /* As with kubectl, a token that stands there goes before a program. */
+    if (!json_is_object(exec) || c->token != NULL || c->token_file != NULL)
         return BURROW_OK;
     if (!allow_exec)
         return kube_refuse(why,
                            "kubeconfig %s: the user's exec program would be run; allow it with "
                            "--kube-allow-exec (BURROW_KUBE_ALLOW_EXEC)",
                            source->path);
-    return kube_exec(exec, source->folder, c, why);
+    return kube_exec_parse(exec, source->folder, cluster, &c->ca, &c->exec, why);
 }
 
 static int choose(const struct sources *s, const struct kube_config_choice *choice,
@@ -314,7 +326,7 @@ static int choose(const struct sources *s, const struct kube_config_choice *choi
     if (user == NULL)
         return kube_refuse(why, "kubeconfig %s: context \"%.60s\": there is no user \"%.60s\"",
                            source->path, context, name);
-    return take_user(of, user, choice->allow_exec, c, why);
+    return take_user(of, user, cluster, choice->allow_exec, c, why);
 }
 
 int kube_config_load(const struct kube_config_choice *choice, struct kube_config *ret,

@@ -16,9 +16,4 @@ const char *kube_string(const json_t *object, const char *name);
 /* malloc'ed copy; NULL stays NULL. */
 char *kube_copy(const char *text);
 
-/* Runs the program that an `exec` entry of a kubeconfig names, waits for it, and takes token or
- * client certificate from the ExecCredential that it prints. `folder`: of the kubeconfig. */
-int kube_exec(const json_t *exec, const char *folder, struct kube_config *config,
-              char why[KUBE_WHY]);
-
 #endif

@@ -5,6 +5,7 @@
 #define KUBERNETES_TRANSFER_H
 
 #include "kubernetes/client.h"
+#include "kubernetes/login.h"
 
 struct kube_transfer {
     const char *method, *path, *body, *type;
@@ -15,6 +16,8 @@ struct kube_transfer {
     void *arg;
 };
 
+/* To be asked for credentials before a transfer. */
+struct kube_login *kube_client_login(struct kube_client *client);
 /* As http_start; why says what went wrong (a token file that cannot be read). */
 int kube_transfer(struct kube_client *client, const struct kube_transfer *transfer,
                   struct http_request **ret, char why[FILE_WHY]);

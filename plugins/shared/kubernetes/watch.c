@@ -34,8 +34,10 @@ struct kube_watch {
     char version[VERSION_ROOM]; /* "": a list is needed */
     struct kube_call *listing;
     struct http_request *stream;
-    uint64_t began_ms; /* of the stream */
-    int status;        /* of its head */
+    struct kube_waiter waiter;
+    uint64_t credentials; /* the number of those that the stream was asked for with */
+    uint64_t began_ms;    /* of the stream */
+    int status;           /* of its head */
     struct burrow_timer *timer;
     uint32_t failures;
     char *line;
@@ -56,6 +58,7 @@ static void watch_free(struct kube_watch *w)
 {
     if (w->timer != NULL)
         kube_client_host(w->client)->cancel(w->timer);
+    kube_wait_no_more(&w->waiter);
     kube_cancel(w->listing);
     http_cancel(w->stream);
     free(w->line);
@@ -252,6 +255,8 @@ static void on_stream_done(void *arg, int result, const struct http_response *re
     }
     if (response->status == 410)
         w->version[0] = '\0';
+    else if (response->status == 401)
+        (void)kube_login_refused(kube_client_login(w->client), w->credentials);
     snprintf(text, sizeof text, "the watch was answered %d", response->status);
     stream_ended(w, response->status, text,
                  http_retry_after_ms(http_header(response, "Retry-After"), (int64_t)time(NULL)));
@@ -274,19 +279,38 @@ static int stream(struct kube_watch *w, char why[FILE_WHY])
     };
     w->status = 0;
     w->began_ms = now_ms(w);
+    w->credentials = kube_client_login(w->client)->number;
     return kube_transfer(w->client, &transfer, &w->stream, why);
+}
+
+/* The credentials for the stream are there, or cannot be had. */
+static void go_stream(void *arg, int result, const char *error)
+{
+    struct kube_watch *w = watch_of(arg);
+    char why[FILE_WHY] = "out of memory";
+    if (result == BURROW_OK) {
+        result = stream(w, why);
+        error = why;
+    }
+    if (result != BURROW_OK)
+        trouble(w, 0, error, -1);
 }
 
 static void next_step(void *arg)
 {
     struct kube_watch *w = watch_of(arg);
-    char why[FILE_WHY] = "out of memory";
+    char why[KUBE_WHY] = "out of memory";
     w->timer = NULL;
     const struct kube_ask list = {
         .method = "GET", .path = w->path, .is_list = true, .done = on_list, .arg = w};
-    int rc = w->version[0] == '\0' ? kube_call(w->client, &list, &w->listing) : stream(w, why);
-    if (rc != BURROW_OK)
-        trouble(w, 0, why, -1);
+    if (w->version[0] == '\0') {
+        if (kube_call(w->client, &list, &w->listing) != BURROW_OK)
+            trouble(w, 0, why, -1);
+        return;
+    }
+    int rc = kube_log_in(kube_client_login(w->client), &w->waiter, why);
+    if (rc != BURROW_EAGAIN)
+        go_stream(w, rc, why);
 }
 
 int kube_watch(struct kube_client *client, const char *path, kube_event_fn *event,
@@ -303,6 +327,8 @@ int kube_watch(struct kube_client *client, const char *path, kube_event_fn *even
     w->event = event;
     w->trouble = trouble_fn;
     w->arg = arg;
+    w->waiter.wake = go_stream;
+    w->waiter.arg = w;
     if (after(w, 0) != BURROW_OK) {
         watch_free(w);
         return BURROW_ENOMEM;

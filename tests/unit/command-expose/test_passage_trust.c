@@ -74,7 +74,8 @@ static void ask(const struct test_cert *trusted, const struct test_cert *issuer,
     rig_init(&rig, tls, answer, NULL);
     snprintf(url, sizeof url, "https://127.0.0.1:%u", http_server_port(rig.server));
     struct kube_config config = {.server = url, .ca = pem(trusted)};
-    struct passages passages = {.host = &rig.host.table, .config = &config, .path = "/ws"};
+    struct passages passages = {.host = &rig.host.table, .path = "/ws"};
+    assert_int_equal(kube_client_create(&rig.host.table, &config, &passages.client), BURROW_OK);
     memcpy(passages.secret, SECRET, sizeof SECRET);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     passage_begin(&passages, fds[0]);
@@ -89,6 +90,7 @@ static void ask(const struct test_cert *trusted, const struct test_cert *issuer,
     assert_int_equal(heard, 1);
     buf[n] = '\0';
     passages_end(&passages);
+    kube_client_destroy(passages.client);
     close(fds[1]);
     file_free(&config.ca);
     rig_finish(&rig);
