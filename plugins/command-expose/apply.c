@@ -158,6 +158,10 @@ static void found(struct expose *e, const json_t *body)
     else {
         json_decref(e->objects[e->at]);
         e->objects[e->at] = json_deep_copy(body);
+        if (!e->objects[e->at]) {
+            expose_fail(e, BURROW_ENOMEM, "out of memory");
+            return;
+        }
         e->at++;
         look_next(e);
     }
@@ -261,7 +265,10 @@ static void on_found_to_delete(void *arg, int result, int status, const json_t *
         json_t *options =
             json_pack("{s:s, s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "DeleteOptions",
                       "propagationPolicy", "Background", "preconditions", "uid", uid);
-        ask_named(e, "DELETE", options, on_deleted);
+        if (options) /* without them it would delete whatever has the name by then */
+            ask_named(e, "DELETE", options, on_deleted);
+        else
+            lost(e, "out of memory");
         json_decref(options);
     }
 }

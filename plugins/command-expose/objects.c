@@ -153,7 +153,7 @@ static json_t *environment(const struct exposure *x)
 
 static json_t *probe(int period)
 {
-    return json_pack("{s:{s:s, s:s}, s:i}", "httpGet", "path", "/healthz", "port", "http",
+    return json_pack("{s:{s:s, s:s}, s:i}", "httpGet", "path", "/healthz", "port", OBJECT_PORT,
                      "periodSeconds", period);
 }
 
@@ -163,12 +163,12 @@ static json_t *container(const struct exposure *x)
     return json_pack(
         "{s:s, s:s, s:[s], s:o, s:[{s:s, s:i, s:s}], s:o, s:o, s:{s:{s:s, s:s}, s:{s:s}}, s:s,"
         " s:{s:b, s:b, s:{s:[s]}}}",
-        "name", "server", "image", x->image, "args", "server", "env", environment(x), "ports",
-        "name", "http", "containerPort", (int)x->port, "protocol", "TCP", "livenessProbe",
-        probe(10), "readinessProbe", probe(2), "resources", "requests", "cpu", "50m", "memory",
-        "64Mi", "limits", "memory", "512Mi", "terminationMessagePolicy", "FallbackToLogsOnError",
-        "securityContext", "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1,
-        "capabilities", "drop", "ALL");
+        "name", OBJECT_CONTAINER, "image", x->image, "args", "server", "env", environment(x),
+        "ports", "name", OBJECT_PORT, "containerPort", (int)x->port, "protocol", "TCP",
+        "livenessProbe", probe(10), "readinessProbe", probe(2), "resources", "requests", "cpu",
+        "50m", "memory", "64Mi", "limits", "memory", "512Mi", "terminationMessagePolicy",
+        "FallbackToLogsOnError", "securityContext", "allowPrivilegeEscalation", 0,
+        "readOnlyRootFilesystem", 1, "capabilities", "drop", "ALL");
 }
 
 static json_t *deployment(const struct exposure *x)
@@ -191,9 +191,11 @@ static json_t *service(const struct exposure *x)
     json_t *spec =
         json_pack("{s:s, s:o, s:[{s:s, s:s, s:i, s:s}]}", "type",
                   headless ? "ClusterIP" : x->service_type, "selector", labels(x), "ports", "name",
-                  "http", "protocol", "TCP", "port", (int)x->port, "targetPort", "http");
-    if (headless && spec)
-        json_object_set_new(spec, "clusterIP", json_string("None"));
+                  OBJECT_PORT, "protocol", "TCP", "port", (int)x->port, "targetPort", OBJECT_PORT);
+    if (headless && json_object_set_new(spec, "clusterIP", json_string("None")) < 0) {
+        json_decref(spec);
+        return NULL;
+    }
     return object(x, OBJECT_SERVICE, json_pack("{s:o}", "spec", spec));
 }
 
@@ -226,12 +228,11 @@ static json_t *ingress(const struct exposure *x)
                   "spec", "ingressClassName", x->ingress_class, "tls", "hosts", x->hostname,
                   "secretName", x->tls_secret, "rules", "host", x->hostname, "http", "paths",
                   "path", "/ws", "pathType", "Prefix", "backend", "service", "name", service_name,
-                  "port", "name", "http"));
-    if (rc == 0 && whole) {
-        json_object_set_new(json_object_get(whole, "metadata"), "annotations", annotations);
-        return whole;
-    }
+                  "port", "name", OBJECT_PORT));
+    rc |= json_object_set(json_object_get(whole, "metadata"), "annotations", annotations);
     json_decref(annotations);
+    if (rc == 0)
+        return whole;
     json_decref(whole);
     return NULL;
 }

@@ -29,6 +29,8 @@ struct object_kind {
 const struct object_kind *object_kind(enum object which);
 
 #define OBJECT_NAME_ROOM 64
+#define OBJECT_CONTAINER "server" /* in the Deployment */
+#define OBJECT_PORT "http"        /* of the container and of the Service */
 #define SECRET_KEY "hmac-secret"
 #define TOKEN_ISSUER "burrow-expose"
 #define TOKEN_AUDIENCE "burrow-server"

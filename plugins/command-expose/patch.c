@@ -94,7 +94,10 @@ static json_t *interleave(const json_t *old, const json_t *kept, const json_t *c
             size_t at = find(old, key, json_object_get(r, key));
             take_left = at < json_array_size(old) && find(old, key, json_object_get(l, key)) < at;
         }
-        json_array_append(all, take_left ? l : r);
+        if (json_array_append(all, take_left ? l : r) < 0) {
+            json_decref(all);
+            return NULL;
+        }
         *(take_left ? &i : &j) += 1;
     }
     return all;
@@ -129,8 +132,8 @@ static int merge_element(const struct patching *p, const json_t *old, const json
         return -1;
     }
     size_t at = find(old, key, value);
-    if (at < json_array_size(old))
-        json_array_append(gone, json_array_get(old, at));
+    if (at < json_array_size(old) && json_array_append(gone, json_array_get(old, at)) < 0)
+        return -1;
     if (is_directive(item, "delete"))
         return 0;
     json_t *made = merge_object(p, json_array_get(old, at), item, depth + 1);
@@ -156,7 +159,7 @@ static json_t *merge_list(const struct patching *p, const char *name, const json
         json_t *item = json_array_get(old, i);
         const json_t *value = json_object_get(item, key);
         if (find(gone, key, value) == json_array_size(gone))
-            json_array_append(kept, item);
+            rc = json_array_append(kept, item);
     }
     if (rc == 0)
         all = interleave(old, kept, changed, key);

@@ -75,9 +75,18 @@ static void set_way(struct expose *e, enum way way, const char *host, int port)
     tunnel_begin(e);
 }
 
-static const json_t *first_port(const json_t *service)
+/* Patches may put others before it; where they have renamed it, the first counts. */
+static const json_t *named(const json_t *list, const char *name)
 {
-    return json_array_get(json_object_get(json_object_get(service, "spec"), "ports"), 0);
+    const json_t *item;
+    size_t i;
+    json_array_foreach(list, i, item)
+    {
+        const char *its = json_string_value(json_object_get(item, "name"));
+        if (its && strcmp(its, name) == 0)
+            return item;
+    }
+    return json_array_get(list, 0);
 }
 
 static int number(const json_t *object, const char *name)
@@ -114,7 +123,7 @@ static bool takes_token_in_register(const struct expose *e)
 {
     const json_t *spec = json_object_get(e->objects[OBJECT_DEPLOYMENT], "spec"), *variable;
     const json_t *pod = json_object_get(json_object_get(spec, "template"), "spec");
-    const json_t *container = json_array_get(json_object_get(pod, "containers"), 0);
+    const json_t *container = named(json_object_get(pod, "containers"), OBJECT_CONTAINER);
     size_t i;
     json_array_foreach(json_object_get(container, "env"), i, variable)
     {
@@ -156,8 +165,9 @@ static void on_service(void *arg, int result, int status, const json_t *body, co
             later(e, "the Service", error, poll_service);
         return;
     }
-    const char *type = json_string_value(json_object_get(json_object_get(body, "spec"), "type"));
-    const json_t *port = first_port(body);
+    const json_t *spec = json_object_get(body, "spec");
+    const char *type = json_string_value(json_object_get(spec, "type"));
+    const json_t *port = named(json_object_get(spec, "ports"), OBJECT_PORT);
     e->service_port = number(port, "port");
     e->node_port = number(port, "nodePort");
     if (type && strcmp(type, "LoadBalancer") == 0) {
