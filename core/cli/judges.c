@@ -65,7 +65,7 @@ int judges_parse(struct judges *j, const struct config_group *own, void **ret_ow
     runtime_take(s, values);
     config_wipe_sources(s->config);
     cli_log_init(&s->rt.log, s->common);
-    cli_log_warnings(&s->rt.log, s->config);
+    runtime_log_warnings(s);
     keep_auth_plugins(s);
     *ret_own = values[n];
     *ret_words = config_arguments(s->config, ret_n);

@@ -91,6 +91,16 @@ static int keep_fixed(const struct runtime_state *s, struct runtime_state *fresh
     return 0;
 }
 
+/* A default file that is closed since the start must not count as one without settings. */
+static int read_sources(const struct runtime_state *s, struct config **ret, struct error *err)
+{
+    int rc = config_read(config_sources_kept(s->sources), ret, err);
+    const char *closed = rc == 0 ? config_closed_file(*ret) : NULL;
+    if (closed && !config_closed_file(s->config))
+        return error_set(err, BURROW_EINVAL, "%s: Permission denied", closed);
+    return rc;
+}
+
 /* Everything that may refuse the new configuration without touching what is in force. */
 static int prepare(const struct runtime_state *s, struct runtime_state *fresh,
                    struct restarts *restarts, struct error *err)
@@ -103,9 +113,9 @@ static int prepare(const struct runtime_state *s, struct runtime_state *fresh,
     fresh->rt.workers = NULL;
     fresh->rt.worker_count = 0;
     fresh->config = NULL;
-    if (config_read(config_sources_kept(s->sources), &fresh->config, err) != 0 ||
-        compare_plugins(fresh, restarts, err) != 0 || runtime_parse(fresh, err) != 0 ||
-        runtime_check(fresh, err) != 0 || keep_fixed(s, fresh, restarts, &changed, err) != 0)
+    if (read_sources(s, &fresh->config, err) != 0 || compare_plugins(fresh, restarts, err) != 0 ||
+        runtime_parse(fresh, err) != 0 || runtime_check(fresh, err) != 0 ||
+        keep_fixed(s, fresh, restarts, &changed, err) != 0)
         return err->code;
     return changed ? runtime_check(fresh, err) : 0;
 }
@@ -144,7 +154,7 @@ static void swap(struct runtime_state *s, struct runtime_state *fresh, struct ke
     s->rt.options = fresh->rt.options;
     memcpy(s->configs, fresh->configs, sizeof s->configs);
     cli_log_init(&s->rt.log, s->common);
-    cli_log_warnings(&s->rt.log, s->config);
+    runtime_log_warnings(s);
     let_go(s, old, room);
 }
 

@@ -10,6 +10,7 @@
 #include "config/known.h"
 
 #include <burrow/transport.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,6 +184,17 @@ int runtime_parse(struct runtime_state *s, struct error *err)
     return 0;
 }
 
+void runtime_log_warnings(const struct runtime_state *s)
+{
+    char text[CLI_PATH + 100];
+    const char *closed = config_closed_file(s->config);
+    if (closed && s->rt.command->owns_file) {
+        snprintf(text, sizeof text, "%s: Permission denied; going on without it", closed);
+        log_at(&s->rt.log, BURROW_LOG_WARN, "config_warning", burrow_str("msg", text));
+    }
+    cli_log_warnings(&s->rt.log, s->config);
+}
+
 int runtime_check(const struct runtime_state *s, struct error *err)
 {
     if (s->rt.command->check && s->rt.command->check(&s->rt, err) != 0)
@@ -200,7 +212,7 @@ static int load(struct runtime_state *s, struct error *err)
         return err->code;
     config_wipe_sources(s->config);
     cli_log_init(&s->rt.log, s->common);
-    cli_log_warnings(&s->rt.log, s->config);
+    runtime_log_warnings(s);
     return runtime_check(s, err);
 }
 

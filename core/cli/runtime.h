@@ -29,6 +29,9 @@ struct cli_command {
     const struct burrow_option *options;
     size_t options_size;
     uint32_t kinds; /* of plugins that it uses: 1u << BURROW_KIND_… */
+    /* The default config file is its own, more than any other command's: it warns when it may not
+     * read that. */
+    bool owns_file;
     /* Contradictions among options and plugins, without side effects: 0, or err filled in
      * the form "--flag (BURROW_FLAG): what is wrong, what is expected". May be NULL. The
      * runtime has options and plugins by then, but no loop and no instances. */

@@ -48,6 +48,8 @@ size_t runtime_groups(const struct runtime_state *s, struct config_group groups[
 void runtime_take(struct runtime_state *s, void *const *values);
 /* Fills options, common and configs from s->config. */
 int runtime_parse(struct runtime_state *s, struct error *err);
+/* What was odd about s->config. */
+void runtime_log_warnings(const struct runtime_state *s);
 /* The command's checks, then the plugins'. */
 int runtime_check(const struct runtime_state *s, struct error *err);
 

@@ -130,6 +130,7 @@ const struct cli_command cli_server = {
     .options = server_option_table,
     .options_size = sizeof(struct server_options),
     .kinds = 1u << BURROW_KIND_TRANSPORT | 1u << BURROW_KIND_AUTH | 1u << BURROW_KIND_REGISTRY,
+    .owns_file = true,
     .check = check,
     .workers = workers,
     .run = run_server,

@@ -247,6 +247,12 @@ const struct config_plugin *config_plugins(const struct config *config, size_t *
     return config->plugins;
 }
 
+const char *config_closed_file(const struct config *config)
+{
+    must_be(config, CONFIG_MAGIC);
+    return config->file.closed;
+}
+
 const char *const *config_arguments(const struct config *config, size_t *ret_n)
 {
     must_be(config, CONFIG_MAGIC);

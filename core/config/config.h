@@ -24,7 +24,8 @@ struct config_sources {
     int argc;
     char **argv; /* the words after the command's name */
     char **envp;
-    const char *default_file; /* may be missing; NULL: no file at all, --config is unknown */
+    /* May be missing, or closed to this user; NULL: no file at all, --config is unknown. */
+    const char *default_file;
 };
 
 /* The options of one owner. */
@@ -49,6 +50,8 @@ void config_destroy(struct config *config); /* NULL is allowed */
 const struct config_plugin *config_plugins(const struct config *config, size_t *ret_n);
 /* The text of the option in the source that counts, or NULL when unset. */
 const char *config_peek(const struct config *config, const char *name);
+/* The default file, when this user may not read it: it then counts as missing. Else NULL. */
+const char *config_closed_file(const struct config *config);
 /* --help or -h is among the flags. */
 bool config_wants_help(const struct config *config);
 

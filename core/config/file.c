@@ -355,7 +355,7 @@ static int slurp(int fd, struct file *file, char **ret, size_t *ret_n, struct er
     return 0;
 }
 
-int file_read(const char *path, bool may_be_missing, struct arena *arena, struct file *ret,
+int file_read(const char *path, bool is_default, struct arena *arena, struct file *ret,
               struct error *err)
 {
     struct file file = {.path = arena_copy(arena, path, strlen(path))};
@@ -363,8 +363,13 @@ int file_read(const char *path, bool may_be_missing, struct arena *arena, struct
         return error_set(err, BURROW_ENOMEM, "out of memory");
     /* O_NONBLOCK: a FIFO must not keep us waiting for its writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 && may_be_missing && (errno == ENOENT || errno == ENOTDIR))
+    if (fd < 0 && is_default && (errno == ENOENT || errno == ENOTDIR))
         return 0;
+    /* A server's file has secrets, so it may be closed to those who run a client on its host. */
+    if (fd < 0 && is_default && errno == EACCES) {
+        *ret = (struct file){.closed = file.path};
+        return 0;
+    }
     if (fd < 0)
         return error_set(err, BURROW_EINVAL, "%s: %s", path, strerror(errno));
 

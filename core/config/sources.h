@@ -59,14 +59,16 @@ struct item {
     struct entry *entries;
 };
 struct file {
-    char *path; /* NULL: there is none */
+    char *path;         /* NULL: there is none */
+    const char *closed; /* the path of a default one that this user may not read, or NULL */
     mode_t mode;
     struct entry *entries;
     struct item *items;
 };
 
-/* Reads the file; a missing one is no error if it may be. err names file, line, column. */
-int file_read(const char *path, bool may_be_missing, struct arena *arena, struct file *ret,
+/* Reads the file. The default one, which nobody has named, may be missing, and closed to this
+ * user: then *ret has no more than `closed`. err names file, line, column. */
+int file_read(const char *path, bool is_default, struct arena *arena, struct file *ret,
               struct error *err);
 struct entry *entry_find(struct entry *entries, const char *key);
 struct item *item_find(struct item *items, const char *name);

@@ -2,11 +2,15 @@
 """Wrong usage and configuration: exit code 2, one line that names the flag (or file and place) and
 never a secret, and nothing started. The tables are docs/operations.md's promise."""
 import os
+import shutil
+import signal
 import subprocess
 
 import pytest
 
 from harness.burrow import SECRET, clean_environment, make_certificate
+from harness.process import Process
+from harness.wait import PATIENCE
 
 LONG_HOST = "h" * 256 + ":80"
 BASE = {
@@ -223,6 +227,70 @@ def test_a_secret_in_a_file_that_others_may_write_is_refused(burrow, tmp_path):
     path.write_text(f"jwt-hmac-secret: {SECRET}\n")
     path.chmod(0o666)
     assert str(path) in refused(burrow, "server", ("--config", str(path)), without=("BURROW_JWT_HMAC_SECRET",))
+
+
+# ---- the default config file ---------------------------------------------------------------
+
+# With an /etc of our own, and no capability that passes by a file's mode. It is not done with another uid, for
+# whom the folder of the build itself may be closed.
+STRANGER = ["sh", "-ec", 'mount --bind "$0" /etc; exec setpriv --bounding-set=-all --inh-caps=-all "$@"']
+
+
+def as_stranger(burrow, etc, *argv):
+    """The words that run burrow so."""
+    if os.path.exists("/etc/ld.so.cache"):
+        shutil.copy("/etc/ld.so.cache", etc)
+    user = [] if os.getuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", *user, "--mount", *STRANGER, etc, burrow.binary, *argv]
+
+
+@pytest.fixture(params=["burrow", "burrow/burrow.yaml"], ids=["folder", "file"])
+def run_closed(request, burrow, tmp_path):
+    """Runs a command that cannot read the default config file."""
+    (tmp_path / "burrow").mkdir()
+    (tmp_path / "burrow" / "burrow.yaml").write_text("no-such-option: x\n")
+    closed = tmp_path / request.param
+    closed.chmod(0)
+    yield lambda *argv, **env: subprocess.run(
+        as_stranger(burrow, tmp_path, *argv), env=clean_environment(**env), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=PATIENCE)
+    closed.chmod(0o700)
+
+
+DEFAULT_FILE = "/etc/burrow/burrow.yaml"
+
+
+def test_a_default_file_that_the_user_may_not_read_is_passed_over(run_closed):
+    done = run_closed("check-config", "client", "--server-url", "ws://127.0.0.1:1/ws", *BASE["client"][0],
+                      **BASE["client"][1])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "configuration OK\n", "")
+    done = run_closed("check-config", "server", **BASE["server"][1])
+    assert (done.returncode, done.stdout) == (0, "configuration OK\n"), done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "level=warn" in line and "event=config_warning" in line and f"{DEFAULT_FILE}: Permission denied" in line
+
+
+def test_a_named_file_that_the_user_may_not_read_is_refused(run_closed):
+    for flags, env in ([["--config", DEFAULT_FILE], {}], [[], {"BURROW_CONFIG": DEFAULT_FILE}]):
+        done = run_closed("check-config", "client", *flags, *BASE["client"][0], **BASE["client"][1], **env)
+        assert done.returncode == 2 and done.stdout == ""
+        (line,) = done.stderr.splitlines()
+        assert f"--config (BURROW_CONFIG): {DEFAULT_FILE}: Permission denied" in line
+
+
+def test_a_default_file_that_is_closed_after_the_start_is_no_file_without_settings(burrow, tmp_path):
+    (tmp_path / "burrow").mkdir()
+    file = tmp_path / "burrow" / "burrow.yaml"
+    file.write_text(f"jwt-hmac-secret: {SECRET}\nserver-addr: 127.0.0.1:0\n")
+    file.chmod(0o600)
+    server = Process("server", as_stranger(burrow, tmp_path, "server"), env=clean_environment())
+    try:
+        server.wait_event("listening")
+        file.chmod(0)
+        server.signal(signal.SIGHUP)
+        assert server.wait_event("reload_refused")["reason"] == f"{DEFAULT_FILE}: Permission denied"
+    finally:
+        server.stop()
 
 
 # ---- plugin files --------------------------------------------------------------------------

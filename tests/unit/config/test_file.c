@@ -280,6 +280,48 @@ static void a_missing_default_file_is_no_error_but_a_named_one_is(void **state)
     assert_says(f, "No such file");
 }
 
+/* As one who may not read f->path: root, whom no mode keeps out, is another user for that long. */
+static int read_as_a_stranger(struct fixture *f)
+{
+    uid_t mine = geteuid();
+    config_destroy(f->config);
+    f->config = NULL;
+    assert_int_equal(seteuid(mine == 0 ? 65534 : mine), 0);
+    int rc = read_all(f, NULL);
+    assert_int_equal(seteuid(mine), 0);
+    return rc;
+}
+
+static void a_closed_default_file_counts_as_missing_but_a_named_one_is_an_error(void **state)
+{
+    struct fixture *f = *state;
+    file(f, "no option: x\n");
+    assert_int_equal(chmod(f->path, 0), 0);
+    for (int folder = 0; folder < 2; folder++) {
+        assert_int_equal(chmod(f->dir, folder ? 0 : 0755), 0);
+        int rc = read_as_a_stranger(f);
+        assert_int_equal(chmod(f->dir, 0755), 0);
+        assert_int_equal(rc, 0);
+        assert_string_equal(config_closed_file(f->config), f->path);
+    }
+    FLAGS(f, "--config", f->path);
+    assert_int_equal(read_as_a_stranger(f), BURROW_EINVAL);
+    assert_says(f, "--config (BURROW_CONFIG): /tmp/burrow-test-");
+    assert_says(f, "Permission denied");
+}
+
+static void no_other_file_counts_as_closed(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(read_all(f, NULL), 0);
+    assert_null(config_closed_file(f->config));
+    config_destroy(f->config);
+    f->config = NULL;
+    file(f, "name: x\n");
+    assert_int_equal(read_all(f, NULL), 0);
+    assert_null(config_closed_file(f->config));
+}
+
 static void what_is_no_regular_file_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -359,6 +401,8 @@ int main(void)
         TEST(a_file_larger_than_a_mebibyte_is_refused),
         TEST(more_than_a_thousand_keys_are_refused),
         TEST(a_missing_default_file_is_no_error_but_a_named_one_is),
+        TEST(a_closed_default_file_counts_as_missing_but_a_named_one_is_an_error),
+        TEST(no_other_file_counts_as_closed),
         TEST(what_is_no_regular_file_is_refused),
         TEST(the_variable_names_a_config_file_too),
         TEST(a_secret_in_a_file_that_others_may_write_is_refused),
