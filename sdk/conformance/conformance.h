@@ -31,6 +31,9 @@ struct subject {
     int pair_count;
     const char *only, *scheme; /* or NULL */
     const char *run;           /* the words of a command to run: every command has them */
+    const char *token; /* of auth: one that is allowed, or NULL; so is a certificate, in DER */
+    uint8_t *certificate;
+    size_t certificate_len;
     bool is_unix, allows_garbage;
     long keeps; /* blocks of memory that a library keeps of each life */
 };
@@ -45,6 +48,7 @@ struct life {
     void *self;
     bool created;
     bool hurried;                         /* waits are short: nothing but the clock will come */
+    bool by_real_clock;                   /* no time-out of the plugin's comes early */
     struct fake_transport transport;      /* of the kind transport */
     struct burrow_registry_host registry; /* of the kind registry */
     struct fake_command command;          /* of the kind command */

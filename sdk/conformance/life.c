@@ -58,7 +58,7 @@ static void destroy_unstarted(struct subject *s)
     life_init(&life, s);
     fake_must(life_create(&life) == BURROW_OK, "create succeeds with the options given");
     fake_must(life.host.watches + life.host.timers + life.host.lookups == 0,
-              "create does no I/O: it takes nothing from the loop");
+              "create takes nothing from the loop");
     life_destroy(&life);
 }
 
@@ -285,7 +285,8 @@ static void failed_allocations(struct subject *s)
 
 const struct check life_checks[] = {
     {"create-twice", "two instances of one plugin must work side by side", create_twice},
-    {"destroy-unstarted", "create does no I/O; destroy may follow at once", destroy_unstarted},
+    {"destroy-unstarted", "create takes nothing from the loop; destroy may follow at once",
+     destroy_unstarted},
     {"stop-at-once", "stop is answered by host->stopped, also when nothing has happened",
      stop_at_once},
     {"interleaved", "an instance knows nothing of another: two work in turn, one stops first",

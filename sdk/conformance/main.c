@@ -28,6 +28,10 @@ static const char usage[] =
     "  --only=NAME        one check only\n"
     "  --list             what would be checked\n"
     "  --allows-garbage   auth: the plugin lets everyone in, and means it\n"
+    "  --token=TEXT       auth: a token that the plugin must allow, shown besides garbage in "
+    "every\n"
+    "                     check; without it nobody is ever let in\n"
+    "  --certificate=FILE auth: the same with a TLS client certificate, in DER\n"
     "  --unix             transport: it dials a path (unix:///PATH) instead of an address\n"
     "  --scheme=NAME      transport: the scheme to dial; by default its first\n"
     "  --keeps=N          blocks of memory that a library keeps of each life, known and few\n"
@@ -174,6 +178,22 @@ static char *value_of(char *word, const char *name)
     return strncmp(word, name, n) == 0 && word[n] == '=' ? word + n + 1 : NULL;
 }
 
+/* A file that cannot be read ends the program: a check without it would pass for one with it. */
+static void read_certificate(struct subject *s, const char *path)
+{
+    static uint8_t bytes[65536];
+    FILE *file = fopen(path, "re");
+    s->certificate = bytes;
+    s->certificate_len = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+    if (file != NULL)
+        fclose(file);
+    if (s->certificate_len > 0)
+        return;
+    fprintf(stderr, "burrow-conformance: --certificate=%s: expected a file with a certificate\n",
+            path);
+    exit(2);
+}
+
 static bool flag(struct subject *s, char *word, bool *list)
 {
     char *value;
@@ -183,6 +203,10 @@ static bool flag(struct subject *s, char *word, bool *list)
         s->is_unix = true;
     else if (strcmp(word, "--allows-garbage") == 0)
         s->allows_garbage = true;
+    else if ((value = value_of(word, "--token")) != NULL)
+        s->token = value;
+    else if ((value = value_of(word, "--certificate")) != NULL)
+        read_certificate(s, value);
     else if ((value = value_of(word, "--only")) != NULL)
         s->only = value;
     else if ((value = value_of(word, "--scheme")) != NULL)

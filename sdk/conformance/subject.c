@@ -160,8 +160,11 @@ bool life_wait(struct life *life, struct life *other, bool (*done)(void *), void
         fake_host_turn(&life->host, life->hurried ? 0 : 2);
         if (other != NULL)
             fake_host_turn(&other->host, 2);
+        uint64_t before = now;
         now = real_ms();
-        if (is_the_clocks(life, turns, now - began)) {
+        if (life->by_real_clock) {
+            fake_host_advance(&life->host, now - before);
+        } else if (is_the_clocks(life, turns, now - began)) {
             advance(&life->host, life->hurried ? 250 : 20);
             if (other != NULL)
                 advance(&other->host, 20);

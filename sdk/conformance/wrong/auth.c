@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An auth plugin that answers a turn later, and is wrong in the one way that -DWRONG_… says. */
+/* An auth plugin that answers a turn later, lets in who shows the token "right", and is wrong in
+ * the one way that -DWRONG_… says. */
 #include <burrow/auth.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct question {
     struct question *next;
     struct burrow_auth_request *request;
     struct burrow_timer *timer;
+    int right;
 };
 
 struct wrong {
@@ -34,11 +36,25 @@ struct wrong {
 static struct wrong *the_only_one;
 #endif
 
-static void reply(struct wrong *w, struct burrow_auth_request *request)
+static void reply(struct wrong *w, struct burrow_auth_request *request, int right)
 {
     struct burrow_verdict v = {.size = sizeof v, .result = BURROW_AUTH_DENY};
     v.code = BURROW_CODE_INVALID_TOKEN;
-#if defined(WRONG_ALLOWS)
+#if !defined(WRONG_KNOWS_NOBODY)
+    if (right)
+        v.result = BURROW_AUTH_ALLOW;
+#endif
+#if defined(WRONG_GRANTS)
+    v.grants_json = "services: all";
+#elif defined(WRONG_ALLOWANCE_LEAKS)
+    char *volatile lost = right ? malloc(100) : NULL;
+    (void)lost;
+#elif defined(WRONG_ALLOWANCE_UNCHECKED)
+    char *reason = right ? malloc(100) : NULL;
+    if (right)
+        reason[0] = '\0';
+    v.reason = reason;
+#elif defined(WRONG_ALLOWS)
     v.result = BURROW_AUTH_ALLOW;
 #elif defined(WRONG_VERDICT)
     v.size = 0;
@@ -46,7 +62,13 @@ static void reply(struct wrong *w, struct burrow_auth_request *request)
     w->auth->answer(request, &v);
 #if defined(WRONG_TWICE)
     w->auth->answer(request, &v);
+#elif defined(WRONG_ALLOWS_TWICE)
+    if (right)
+        w->auth->answer(request, &v);
+#elif defined(WRONG_ALLOWANCE_UNCHECKED)
+    free(reason);
 #endif
+    (void)right;
 }
 
 static void on_time(void *arg)
@@ -61,33 +83,37 @@ static void on_time(void *arg)
     while (*p != q)
         p = &(*p)->next;
     *p = q->next;
+    int right = q->right;
     free(q);
-    reply(w, request);
+    reply(w, request, right);
 }
 
 static void verify(void *self, struct burrow_auth_request *request,
                    const struct burrow_credential *credential)
 {
     struct wrong *w = self;
-    (void)credential;
+    int right = credential->token != NULL && credential->token_len == 5 &&
+                memcmp(credential->token, "right", 5) == 0;
 #if defined(WRONG_NEVER)
     (void)request;
     (void)w;
+    (void)right;
     (void)on_time;
 #else
     struct question *q = calloc(1, sizeof *q);
 #if !defined(WRONG_UNCHECKED)
     if (q == NULL) {
-        reply(w, request);
+        reply(w, request, right);
         return;
     }
 #endif
     q->wrong = w;
     q->request = request;
+    q->right = right;
     q->timer = w->host->after(w->host->self, 10, on_time, q);
     if (q->timer == NULL) {
         free(q);
-        reply(w, request);
+        reply(w, request, right);
         return;
     }
     q->next = w->questions;
@@ -194,11 +220,11 @@ static void stop(void *self)
         w->host->cancel(q->timer);
 #if defined(WRONG_AFTER_STOPPED)
         w->host->stopped(w->host->self);
-        reply(w, q->request);
+        reply(w, q->request, q->right);
         free(q);
         return;
 #else
-        reply(w, q->request);
+        reply(w, q->request, q->right);
         free(q);
 #endif
     }
