@@ -77,7 +77,10 @@ json_t *selector_from(const char *text)
             json_decref(selector);
             return NULL;
         }
-        json_object_set_new(selector, key, json_string(value));
+        if (json_object_set_new(selector, key, json_string(value)) != 0) {
+            json_decref(selector);
+            return NULL;
+        }
         text += n;
         text += *text == ',';
     }
@@ -87,15 +90,27 @@ json_t *selector_from(const char *text)
     return NULL;
 }
 
-/* The port of the target, unless another service of the client has it already: then the bridge's.
- */
-static uint16_t free_port(const struct wanted *w, const struct burrow_published_service *s)
+static bool is_taken(const struct wanted *w, const char *name, uint32_t port)
 {
-    uint16_t port = target_port(s->target);
     for (size_t i = 0; i < w->port_count; i++)
-        if (w->ports[i].port == port)
-            return s->bridge_port;
-    return port;
+        if (w->ports[i].port == port || strcmp(w->ports[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The port of the target; where an earlier service of the client has it, the bridge's, or the next
+ * that is free. The name goes the same way. */
+static void add_port(struct wanted *w, const struct burrow_published_service *s)
+{
+    struct port p = {.port = target_port(s->target), .bridge_port = s->bridge_port};
+    port_name(s->name, s->bridge_port, p.name);
+    if (is_taken(w, "", p.port))
+        p.port = s->bridge_port;
+    while (is_taken(w, "", p.port))
+        p.port = p.port < UINT16_MAX ? p.port + 1 : 1;
+    for (uint32_t n = s->bridge_port; is_taken(w, p.name, 0); n++)
+        snprintf(p.name, sizeof p.name, "tcp-%u", (unsigned)n);
+    w->ports[w->port_count++] = p;
 }
 
 void wanted_from(struct wanted *w, const struct burrow_publication *publication)
@@ -108,78 +123,99 @@ void wanted_from(struct wanted *w, const struct burrow_publication *publication)
         const struct burrow_published_service *s = &publication->services[i];
         if (i == 0)
             snprintf(w->target, sizeof w->target, "%s", s->target);
-        struct port *p = &w->ports[w->port_count];
-        p->port = free_port(w, s);
-        p->bridge_port = s->bridge_port;
-        port_name(s->name, s->bridge_port, p->name);
-        w->port_count++;
+        add_port(w, s);
     }
 }
 
-/* The member, made as an empty object when it is not there. Borrowed. */
+/* ---- building ----
+ *
+ * Any step may fail for want of memory. jansson's functions take the NULL that an earlier one has
+ * left and fail in their turn, so that the results are gathered in `rc` and looked at once, by
+ * `whole`: half an object is never shown, as it might lack our label. */
+
+static json_t *whole(json_t *object, int rc)
+{
+    if (rc == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+static int set_text(json_t *object, const char *name, const char *text)
+{
+    return json_object_set_new(object, name, json_string(text));
+}
+
+/* Of every version of jansson: some give half a copy when memory runs out. NULL: no memory. */
+static json_t *copy_of(const json_t *there)
+{
+    json_t *copy = json_deep_copy(there);
+    return whole(copy, json_equal(copy, there) ? 0 : -1);
+}
+
+/* The member, made as an empty object when it is not there. Borrowed. NULL: no memory. */
 static json_t *member(json_t *object, const char *name)
 {
     json_t *inner = json_object_get(object, name);
     if (!json_is_object(inner)) {
-        json_object_set_new(object, name, json_object());
+        (void)json_object_set_new(object, name, json_object());
         inner = json_object_get(object, name);
     }
     return inner;
 }
 
-static void set_labels(json_t *metadata, const struct wanted *w)
+static int set_labels(json_t *metadata, const struct wanted *w)
 {
     char hash[HASH_ROOM];
     json_t *labels = member(metadata, "labels");
     bool fits = is_label_value(w->client_id);
-    json_object_set_new(labels, LABEL_MANAGED_BY, json_string("burrow"));
-    json_object_set_new(labels, LABEL_CLIENT,
-                        json_string(fits ? w->client_id : client_hash(w->client_id, hash)));
+    int rc = set_text(labels, LABEL_MANAGED_BY, "burrow");
+    rc |= set_text(labels, LABEL_CLIENT, fits ? w->client_id : client_hash(w->client_id, hash));
     if (!fits)
-        json_object_set_new(member(metadata, "annotations"), LABEL_CLIENT,
-                            json_string(w->client_id));
+        rc |= set_text(member(metadata, "annotations"), LABEL_CLIENT, w->client_id);
+    return rc;
 }
 
-static void set_owner(json_t *metadata, const json_t *owner)
+static int set_owner(json_t *metadata, const json_t *owner)
 {
-    if (owner != NULL) {
-        json_t *owners = json_array();
-        json_array_append_new(owners, json_deep_copy(owner));
-        json_object_set_new(metadata, "ownerReferences", owners);
-    }
+    if (owner == NULL)
+        return 0;
+    json_t *owners = json_array();
+    int rc = json_array_append_new(owners, copy_of(owner));
+    return rc | json_object_set_new(metadata, "ownerReferences", owners);
 }
 
+/* What is there, or nothing yet, under this name. NULL: no memory. */
 static json_t *skeleton(const json_t *existing, const char *version, const char *kind,
                         const char *name)
 {
-    json_t *object = existing != NULL ? json_deep_copy(existing) : json_object();
-    json_object_set_new(object, "apiVersion", json_string(version));
-    json_object_set_new(object, "kind", json_string(kind));
-    json_object_set_new(member(object, "metadata"), "name", json_string(name));
-    return object;
+    json_t *object = existing != NULL ? copy_of(existing) : json_object();
+    int rc = set_text(object, "apiVersion", version);
+    rc |= set_text(object, "kind", kind);
+    rc |= set_text(member(object, "metadata"), "name", name);
+    return whole(object, rc);
 }
 
 /* The ports of the Service, made of those that are there by these names. */
 static json_t *service_ports(const struct wanted *w, const json_t *there)
 {
     json_t *ports = json_array();
+    int rc = 0;
     for (size_t i = 0; i < w->port_count; i++) {
-        json_t *port = NULL;
-        for (size_t j = 0; port == NULL && j < json_array_size(there); j++) {
-            const json_t *old = json_array_get(there, j);
-            const char *name = json_string_value(json_object_get(old, "name"));
+        const json_t *old = NULL;
+        for (size_t j = 0; old == NULL && j < json_array_size(there); j++) {
+            const char *name = json_string_value(json_object_get(json_array_get(there, j), "name"));
             if (name != NULL && strcmp(name, w->ports[i].name) == 0)
-                port = json_deep_copy(old);
+                old = json_array_get(there, j);
         }
-        if (port == NULL)
-            port = json_object();
-        json_object_set_new(port, "name", json_string(w->ports[i].name));
-        json_object_set_new(port, "protocol", json_string("TCP"));
-        json_object_set_new(port, "port", json_integer(w->ports[i].port));
-        json_object_set_new(port, "targetPort", json_integer(w->ports[i].bridge_port));
-        json_array_append_new(ports, port);
+        json_t *port = old != NULL ? copy_of(old) : json_object();
+        rc |= set_text(port, "name", w->ports[i].name);
+        rc |= set_text(port, "protocol", "TCP");
+        rc |= json_object_set_new(port, "port", json_integer(w->ports[i].port));
+        rc |= json_object_set_new(port, "targetPort", json_integer(w->ports[i].bridge_port));
+        rc |= json_array_append_new(ports, port);
     }
-    return ports;
+    return whole(ports, rc);
 }
 
 json_t *service_object(const struct wanted *w, const json_t *existing, const json_t *selector,
@@ -187,33 +223,35 @@ json_t *service_object(const struct wanted *w, const json_t *existing, const jso
 {
     json_t *service = skeleton(existing, "v1", "Service", w->name);
     json_t *metadata = member(service, "metadata"), *spec = member(service, "spec");
-    set_labels(metadata, w);
+    int rc = set_labels(metadata, w);
     json_t *annotations = member(metadata, "annotations");
-    json_object_set_new(annotations, ANNOTATION_TARGET, json_string(w->target));
+    rc |= set_text(annotations, ANNOTATION_TARGET, w->target);
     if (holder->pod[0] != '\0')
-        json_object_set_new(annotations, ANNOTATION_HOLDER, json_string(holder->pod));
-    set_owner(metadata, holder->owner);
+        rc |= set_text(annotations, ANNOTATION_HOLDER, holder->pod);
+    rc |= set_owner(metadata, holder->owner);
 
-    json_object_set_new(spec, "ports", service_ports(w, json_object_get(spec, "ports")));
+    rc |= json_object_set_new(spec, "ports", service_ports(w, json_object_get(spec, "ports")));
     if (existing == NULL)
-        json_object_set_new(spec, "type", json_string("ClusterIP"));
+        rc |= set_text(spec, "type", "ClusterIP");
     if (selector != NULL)
-        json_object_set_new(spec, "selector", json_deep_copy(selector));
+        rc |= json_object_set_new(spec, "selector", copy_of(selector));
     else if (json_object_size(json_object_get(spec, "selector")) > 0)
-        json_object_set_new(spec, "selector", json_pack("{s:s}", LABEL_NO_POD, "true"));
-    return service;
+        rc |= json_object_set_new(spec, "selector", json_pack("{s:s}", LABEL_NO_POD, "true"));
+    return whole(service, rc);
 }
 
 /* With the Service it goes. */
-static void set_service(json_t *metadata, const char *name, const json_t *service)
+static int set_service(json_t *metadata, const char *name, const json_t *service)
 {
     const char *uid =
         json_string_value(json_object_get(json_object_get(service, "metadata"), "uid"));
+    if (uid == NULL)
+        return 0;
     json_t *owner = json_pack("{s:s, s:s, s:s, s:s}", "apiVersion", "v1", "kind", "Service", "name",
-                              name, "uid", uid != NULL ? uid : "");
-    if (uid != NULL)
-        set_owner(metadata, owner);
+                              name, "uid", uid);
+    int rc = owner != NULL ? set_owner(metadata, owner) : -1;
     json_decref(owner);
+    return rc;
 }
 
 json_t *slice_object(const struct wanted *w, const json_t *existing, const json_t *service,
@@ -221,25 +259,23 @@ json_t *slice_object(const struct wanted *w, const json_t *existing, const json_
 {
     json_t *slice = skeleton(existing, "discovery.k8s.io/v1", "EndpointSlice", w->name);
     json_t *metadata = member(slice, "metadata"), *labels = member(metadata, "labels");
-    set_labels(metadata, w);
-    json_object_set_new(labels, "kubernetes.io/service-name", json_string(w->name));
-    json_object_set_new(labels, "endpointslice.kubernetes.io/managed-by",
-                        json_string("burrow.dev"));
+    int rc = set_labels(metadata, w);
+    rc |= set_text(labels, "kubernetes.io/service-name", w->name);
+    rc |= set_text(labels, "endpointslice.kubernetes.io/managed-by", "burrow.dev");
     if (service != NULL)
-        set_service(metadata, w->name, service);
-    json_object_set_new(slice, "addressType",
-                        json_string(strchr(holder->address, ':') != NULL ? "IPv6" : "IPv4"));
-    json_object_set_new(slice, "endpoints",
-                        json_pack("[{s:[s], s:{s:b}, s:{s:s, s:s}}]", "addresses", holder->address,
-                                  "conditions", "ready", 1, "targetRef", "kind", "Pod", "name",
-                                  holder->pod));
+        rc |= set_service(metadata, w->name, service);
+    rc |= set_text(slice, "addressType", strchr(holder->address, ':') != NULL ? "IPv6" : "IPv4");
+    rc |= json_object_set_new(slice, "endpoints",
+                              json_pack("[{s:[s], s:{s:b}, s:{s:s, s:s}}]", "addresses",
+                                        holder->address, "conditions", "ready", 1, "targetRef",
+                                        "kind", "Pod", "name", holder->pod));
     json_t *ports = json_array();
     for (size_t i = 0; i < w->port_count; i++)
-        json_array_append_new(ports,
-                              json_pack("{s:s, s:s, s:i}", "name", w->ports[i].name, "protocol",
-                                        "TCP", "port", (int)w->ports[i].bridge_port));
-    json_object_set_new(slice, "ports", ports);
-    return slice;
+        rc |= json_array_append_new(ports, json_pack("{s:s, s:s, s:i}", "name", w->ports[i].name,
+                                                     "protocol", "TCP", "port",
+                                                     (int)w->ports[i].bridge_port));
+    rc |= json_object_set_new(slice, "ports", ports);
+    return whole(slice, rc);
 }
 
 json_t *admitted_pods(const char *text, const char *client_id)
@@ -265,26 +301,28 @@ json_t *policy_object(const struct wanted *w, const json_t *existing, const json
 {
     json_t *policy = skeleton(existing, "networking.k8s.io/v1", "NetworkPolicy", w->name);
     json_t *metadata = member(policy, "metadata"), *ports = json_array();
-    set_labels(metadata, w);
-    set_service(metadata, w->name, service);
+    int rc = set_labels(metadata, w);
+    rc |= set_service(metadata, w->name, service);
     for (size_t i = 0; i < w->port_count; i++)
-        json_array_append_new(ports, json_pack("{s:s, s:i}", "protocol", "TCP", "port",
-                                               (int)w->ports[i].bridge_port));
-    json_object_set_new(policy, "spec",
-                        json_pack("{s:{s:O}, s:[s], s:[{s:[{s:{s:O}}], s:o}]}", "podSelector",
-                                  "matchLabels", selector, "policyTypes", "Ingress", "ingress",
-                                  "from", "podSelector", "matchLabels", admitted, "ports", ports));
-    return policy;
+        rc |= json_array_append_new(ports, json_pack("{s:s, s:i}", "protocol", "TCP", "port",
+                                                     (int)w->ports[i].bridge_port));
+    rc |= json_object_set_new(policy, "spec",
+                              json_pack("{s:{s:O}, s:[s], s:[{s:[{s:{s:O}}], s:o}]}", "podSelector",
+                                        "matchLabels", selector, "policyTypes", "Ingress",
+                                        "ingress", "from", "podSelector", "matchLabels", admitted,
+                                        "ports", ports));
+    return whole(policy, rc);
 }
 
 json_t *event_object(const json_t *about, const char *name_space, const char *reason,
                      const char *message, const char *time)
 {
-    json_t *involved = json_deep_copy(about);
-    json_object_set_new(involved, "namespace", json_string(name_space));
-    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:s, s:s, s:s, s:{s:s}, s:s, s:s, s:i}",
-                     "apiVersion", "v1", "kind", "Event", "metadata", "generateName", "burrow-",
-                     "namespace", name_space, "involvedObject", involved, "type", "Warning",
-                     "reason", reason, "message", message, "source", "component", "burrow",
-                     "firstTimestamp", time, "lastTimestamp", time, "count", 1);
+    json_t *involved = copy_of(about);
+    int rc = set_text(involved, "namespace", name_space);
+    json_t *event = json_pack(
+        "{s:s, s:s, s:{s:s, s:s}, s:o, s:s, s:s, s:s, s:{s:s}, s:s, s:s, s:i}", "apiVersion", "v1",
+        "kind", "Event", "metadata", "generateName", "burrow-", "namespace", name_space,
+        "involvedObject", involved, "type", "Warning", "reason", reason, "message", message,
+        "source", "component", "burrow", "firstTimestamp", time, "lastTimestamp", time, "count", 1);
+    return whole(event, rc);
 }

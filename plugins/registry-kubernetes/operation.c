@@ -9,6 +9,8 @@
 #define OPERATION_MAGIC 0x504f424bu /* "KBOP" in memory order */
 #define CONFLICTS_MAX 5u
 
+static const char no_memory[] = "out of memory";
+
 static void operation_free(struct operation *o)
 {
     LIST_REMOVE(o, entry);
@@ -28,6 +30,13 @@ void operation_finish(struct operation *o, int result, const char *reason)
     snprintf(copy, sizeof copy, "%s", reason != NULL ? reason : "");
     operation_free(o);
     r->core->done(op, result, result != BURROW_OK ? copy : NULL);
+}
+
+void operation_keep(struct operation *o, const json_t *body)
+{
+    json_decref(o->object);
+    /* Shared and not copied, as a copy may fail: nobody changes it. */
+    o->object = json_incref((json_t *)(uintptr_t)body);
 }
 
 void operation_refused(struct operation *o, int result, int status, const char *error)
@@ -54,7 +63,19 @@ void operation_call(struct operation *o, const char *method, const char *prefix,
         r->host->metric_add(r->host->self, METRIC_WRITES, 1);
     int rc = kube_call(r->client, &ask, &o->call);
     if (rc != BURROW_OK)
-        operation_finish(o, rc, "out of memory");
+        operation_finish(o, rc, no_memory);
+}
+
+void operation_write(struct operation *o, const char *prefix, const char *kind,
+                     const json_t *existing, json_t *body, kube_done_fn *done)
+{
+    if (body == NULL)
+        operation_finish(o, BURROW_ENOMEM, no_memory);
+    else if (existing != NULL)
+        operation_call(o, "PUT", prefix, kind, o->wanted.name, body, done);
+    else
+        operation_call(o, "POST", prefix, kind, NULL, body, done);
+    json_decref(body);
 }
 
 bool operation_begin_anew(struct operation *o, int status)
@@ -101,11 +122,14 @@ bool operation_is_about(const struct operation *o, const json_t *service)
 void operation_delete(struct operation *o, kube_done_fn *done)
 {
     const json_t *metadata = json_object_get(o->object, "metadata");
-    json_t *preconditions = json_object(), *options = json_object();
-    json_object_set(preconditions, "uid", json_object_get(metadata, "uid"));
-    json_object_set(preconditions, "resourceVersion", json_object_get(metadata, "resourceVersion"));
-    json_object_set_new(options, "preconditions", preconditions);
-    operation_call(o, "DELETE", "/api/v1", "services", o->wanted.name, options, done);
+    const char *uid = json_string_value(json_object_get(metadata, "uid"));
+    const char *version = json_string_value(json_object_get(metadata, "resourceVersion"));
+    json_t *options = json_pack("{s:{s:s, s:s}}", "preconditions", "uid", uid != NULL ? uid : "",
+                                "resourceVersion", version != NULL ? version : "");
+    if (options != NULL)
+        operation_call(o, "DELETE", "/api/v1", "services", o->wanted.name, options, done);
+    else
+        operation_finish(o, BURROW_ENOMEM, no_memory);
     json_decref(options);
 }
 
@@ -132,7 +156,7 @@ void operation_begin(struct registry *r, enum verb verb, struct burrow_registry_
 {
     struct operation *o = calloc(1, sizeof *o);
     if (o == NULL) {
-        r->core->done(op, BURROW_ENOMEM, "out of memory");
+        r->core->done(op, BURROW_ENOMEM, no_memory);
         return;
     }
     o->magic = OPERATION_MAGIC;

@@ -52,6 +52,12 @@ bool operation_begin_anew(struct operation *o, int status);
 /* One step; done's arg is o, unless it cannot be asked, which ends o. */
 void operation_call(struct operation *o, const char *method, const char *prefix, const char *kind,
                     const char *name, const json_t *body, kube_done_fn *done);
+/* Writes body in the place of `existing`, or makes it (NULL). Takes body, which is NULL when there
+ * was no memory for it: that ends o. */
+void operation_write(struct operation *o, const char *prefix, const char *kind,
+                     const json_t *existing, json_t *body, kube_done_fn *done);
+/* An answer becomes o->object, which is only read. */
+void operation_keep(struct operation *o, const json_t *body);
 /* What done begins with. */
 struct operation *operation_answered(void *arg);
 /* Deletes the Service o->object: only the very one that was looked at, unchanged since. */

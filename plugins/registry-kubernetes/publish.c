@@ -46,14 +46,14 @@ static void on_policy(void *arg, int result, int status, const json_t *body, con
         return;
     }
     json_t *policy = policy_object(&o->wanted, existing, o->object, r->selector, admitted);
-    if (existing != NULL && json_equal(policy, existing))
-        operation_finish(o, BURROW_OK, NULL);
-    else
-        operation_call(o, existing != NULL ? "PUT" : "POST", "/apis/networking.k8s.io/v1",
-                       "networkpolicies", existing != NULL ? o->wanted.name : NULL, policy,
-                       on_policy_written);
-    json_decref(policy);
     json_decref(admitted);
+    if (existing != NULL && json_equal(policy, existing)) {
+        json_decref(policy);
+        operation_finish(o, BURROW_OK, NULL);
+    } else {
+        operation_write(o, "/apis/networking.k8s.io/v1", "networkpolicies", existing, policy,
+                        on_policy_written);
+    }
 }
 
 /* The Service leads to this server; now who may come. */
@@ -111,13 +111,13 @@ static void on_slice(void *arg, int result, int status, const json_t *body, cons
     if (is_foreign(o, existing, "an EndpointSlice"))
         return;
     json_t *slice = slice_object(&o->wanted, existing, o->object, &r->holder);
-    if (existing != NULL && json_equal(slice, existing))
+    if (existing != NULL && json_equal(slice, existing)) {
+        json_decref(slice);
         endpoints_are_there(o);
-    else
-        operation_call(o, existing != NULL ? "PUT" : "POST", "/apis/discovery.k8s.io/v1",
-                       "endpointslices", existing != NULL ? o->wanted.name : NULL, slice,
-                       on_slice_written);
-    json_decref(slice);
+    } else {
+        operation_write(o, "/apis/discovery.k8s.io/v1", "endpointslices", existing, slice,
+                        on_slice_written);
+    }
 }
 
 /* o->object is the Service as it should be. */
@@ -139,8 +139,7 @@ static void on_service_written(void *arg, int result, int status, const json_t *
             operation_refused(o, result, status, error);
         return;
     }
-    json_decref(o->object);
-    o->object = json_deep_copy(body);
+    operation_keep(o, body);
     service_is_there(o);
 }
 
@@ -175,7 +174,7 @@ static void on_service(void *arg, int result, int status, const json_t *body, co
         return;
     }
     if (existing != NULL && !r->slices && !selects_pods(existing)) {
-        o->object = json_deep_copy(existing);
+        operation_keep(o, existing);
         operation_delete(o, on_slices_left);
         return;
     }
@@ -186,9 +185,7 @@ static void on_service(void *arg, int result, int status, const json_t *body, co
         service_is_there(o);
         return;
     }
-    operation_call(o, existing != NULL ? "PUT" : "POST", "/api/v1", "services",
-                   existing != NULL ? o->wanted.name : NULL, service, on_service_written);
-    json_decref(service);
+    operation_write(o, "/api/v1", "services", existing, service, on_service_written);
 }
 
 void publish_begin(struct operation *o)

@@ -16,13 +16,19 @@ static void on_deleted(void *arg, int result, int status, const json_t *body, co
         operation_refused(o, result, status, error);
 }
 
+/* A pod that has ended stays as an object, where it was evicted even for long. */
+static bool is_alive(const json_t *pod)
+{
+    const char *phase = json_string_value(json_object_get(json_object_get(pod, "status"), "phase"));
+    return phase == NULL || (strcmp(phase, "Failed") != 0 && strcmp(phase, "Succeeded") != 0);
+}
+
 static void on_keeper(void *arg, int result, int status, const json_t *body, const char *error)
 {
     struct operation *o = operation_answered(arg);
-    (void)body;
-    if (result == BURROW_OK)
+    if (result == BURROW_OK && is_alive(body))
         operation_finish(o, BURROW_OK, NULL); /* another replica has the client by now */
-    else if (status == 404 || status == 403)
+    else if (result == BURROW_OK || status == 404 || status == 403)
         operation_delete(o, on_deleted);
     else
         operation_finish(o, result, error);
@@ -45,7 +51,7 @@ static void on_service_to_delete(void *arg, int result, int status, const json_t
     } else if (!operation_is_about(o, body)) {
         operation_foreign(o);
     } else {
-        o->object = json_deep_copy(body);
+        operation_keep(o, body);
         if (is_kept_by_another(o->registry, o->object))
             operation_call(o, "GET", "/api/v1", "pods", holder_of(o->object), NULL, on_keeper);
         else
@@ -64,10 +70,11 @@ static bool is_among(const json_t *pods, const char *name)
 {
     const json_t *items = json_object_get(pods, "items");
     for (size_t i = 0; i < json_array_size(items); i++) {
-        const json_t *metadata = json_object_get(json_array_get(items, i), "metadata");
-        const char *its = json_string_value(json_object_get(metadata, "name"));
+        const json_t *pod = json_array_get(items, i);
+        const char *its =
+            json_string_value(json_object_get(json_object_get(pod, "metadata"), "name"));
         if (its != NULL && strcmp(its, name) == 0)
-            return true;
+            return is_alive(pod);
     }
     return false;
 }
@@ -105,7 +112,7 @@ static void on_services(void *arg, int result, int status, const json_t *body, c
         operation_refused(o, result, status, error);
         return;
     }
-    o->object = json_deep_copy(body);
+    operation_keep(o, body);
     const json_t *items = json_object_get(o->object, "items");
     for (size_t i = 0; i < json_array_size(items); i++) {
         if (is_kept_by_another(o->registry, json_array_get(items, i))) {

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from harness.kubernetes import failure, left_behind, say
+from harness.kubernetes import Api, failure, left_behind, say
 from harness.wait import PATIENCE
 from test_kubernetes_answers import NAME, kubeconfig, published  # noqa: F401 (fixtures)
 
@@ -154,3 +154,26 @@ def test_without_the_right_to_make_slices_the_selector_leads_to_the_server(publi
     assert api.wait("POST", "/services", count=2)[2]["spec"]["selector"] == {"app": "burrow-server"}
     assert "Services have the selector instead" in server.wait_event("plugin")["msg"]
     assert not server.seen("registry_failed")
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_replica_whose_pod_has_ended_counts_as_gone(published, phase):  # noqa: F811
+    """An evicted pod stays as an object."""
+    cluster = Cluster()
+    kept = cluster.kept_by("server-1", "Running", "other")
+    name = cluster.kept_by("server-2", phase, "gone")
+    api, _, _ = published(cluster, *TIDY)
+    assert api.wait("DELETE")[1].endswith(name)
+    api.wait("GET", "/pods?", count=3)
+    assert ("services", kept) in cluster.objects
+
+
+def test_services_of_a_client_with_one_name_and_one_port_get_ports_of_their_own(world, kubeconfig):  # noqa: F811
+    cluster = Cluster()
+    api = Api(cluster)
+    world.closing.append(api)
+    server = world.server("ws", "--enable-kube-api", "true", "--kubeconfig", kubeconfig(api.url))
+    world.client(server, "127.0.0.1:8001", "--local-target", "tcp=127.0.0.1:8001")
+    first, second = api.wait("POST", "/services")[2]["spec"]["ports"]
+    assert (first["name"], first["port"]) == ("tcp", 8001)
+    assert (second["name"], second["port"]) == (f"tcp-{second['targetPort']}", second["targetPort"])
