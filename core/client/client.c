@@ -75,6 +75,7 @@ static void on_timer(void *arg)
     case CLIENT_WAITING:
         connect_begin(c);
         break;
+    case CLIENT_RESOLVING:
     case CLIENT_DIALING:
         connect_timed_out(c);
         break;

@@ -353,9 +353,14 @@ static void dial_addresses(struct client *c, const char *why_not)
 
 void connect_timed_out(struct client *c)
 {
-    fail(c, BACKOFF_NETWORK, NULL,
-         c->proxying != NULL ? "the proxy did not answer CONNECT in time"
-                             : "timed out: no connection");
+    char reason[300];
+    if (c->state == CLIENT_RESOLVING)
+        snprintf(reason, sizeof reason, "%s: no name server answered in time", dialled_host(c));
+    else
+        snprintf(reason, sizeof reason, "%s",
+                 c->proxying != NULL ? "the proxy did not answer CONNECT in time"
+                                     : "timed out: no connection");
+    fail(c, BACKOFF_NETWORK, NULL, reason);
 }
 
 static void on_resolved(void *arg, int result, const struct burrow_addr *addrs, size_t n,
@@ -395,6 +400,7 @@ void connect_begin(struct client *c)
         dial_transport(c, -1);
         return;
     }
+    loop_timer_set(c->timer, LOOK_UP_MS);
     c->lookup = loop_resolve(c->loop, dialled_host(c),
                              has_proxy(c) ? c->proxy.port : c->connect_port, on_resolved, c);
     if (c->lookup == NULL)

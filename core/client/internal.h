@@ -24,6 +24,9 @@
 
 #define CLIENT_MAGIC 0x434c4930u
 #define CLIENT_SESSION_MAGIC 0x434c5331u
+/* The server's name: longer than the system waits for two name servers that are dead, 5 s each,
+ * since an answer that comes when nobody waits for it is lost. */
+#define LOOK_UP_MS 15000u
 #define DIAL_TCP_MS 5000u     /* TCP to the server or to a proxy, at the third SYN the latest */
 #define DIAL_SERVER_MS 10000u /* each: the proxy's answer, TLS and upgrade */
 #define REGISTER_MS 10000u    /* until register_ack */
@@ -94,7 +97,7 @@ struct client {
     struct status_port *admin;
     char instance[CONTROL_INSTANCE];
 
-    struct loop_timer *timer;   /* the pause, the dial, register_ack, the end of stopping */
+    struct loop_timer *timer;   /* the pause, look-up, dial, register_ack, the end */
     struct loop_timer *refresh; /* look for a newer token; its answer */
     struct loop_lookup *lookup;
     struct burrow_addr addrs[CONNECT_MAX_ADDRESSES]; /* still to be tried */
@@ -137,7 +140,7 @@ enum backoff_cause client_cause(const struct client *c, const char *code);
 
 /* ---- connect.c ---- */
 void connect_begin(struct client *c);
-/* TCP or the proxy took too long. */
+/* The look-up, TCP or the proxy took too long. */
 void connect_timed_out(struct client *c);
 /* Gives up what is under way, without a word. */
 void connect_drop(struct client *c, const char *why);

@@ -4,8 +4,11 @@
  * threads, started when they are needed, call it and post the answer back. Literals are
  * answered on the next turn without a thread.
  *
- * A look-up under way cannot be interrupted. A cancelled one is freed by the thread when it
- * returns, and threads outlive their loop if they must: the resolver is counted.
+ * All who ask for one name share one call of getaddrinfo, so that a name whose servers are
+ * silent takes one thread, however many ask for it, and the other threads stay free for other
+ * names. A call under way cannot be interrupted: it goes on though nobody waits for it any more,
+ * and who asks meanwhile waits for its answer. Threads outlive their loop if they must: the
+ * resolver is counted.
  */
 #include "loop/resolve.h"
 #include "base/address.h"
@@ -24,34 +27,42 @@
 #define LOOKUP_MAGIC 0x4c4b5550u
 #define RESOLVER_MAGIC 0x52534c56u
 #define MAX_THREADS 4
-#define MAX_WAITING 256u
+#define MAX_WAITING 256u /* names, and those who ask for one */
 #define MAX_ADDRS 16u
 #define MAX_NAME 254u /* RFC 1035, 2.3.4, with the final dot */
 #define STACK_BYTES (512u * 1024u)
 
-enum lookup_state {
-    WAITING, /* in resolver->waiting */
-    RUNNING, /* a thread's */
-    DONE,    /* in resolver->done, its call is posted */
-};
-
-struct loop_lookup {
-    uint32_t magic;
-    enum lookup_state state;
-    bool cancelled;
-    uint16_t port;
-    struct resolver *resolver;
-    struct loop_call call;
-    burrow_resolve_fn *fn;
-    void *arg;
+struct answer {
     int result;
     size_t n;
     struct burrow_addr addrs[MAX_ADDRS];
     char error[128];
+};
+
+struct loop_lookup {
+    uint32_t magic;
+    bool cancelled; /* when its call was posted already */
+    uint16_t port;
+    struct resolver *resolver;
+    struct query *query; /* NULL: in resolver->done, its call is posted */
+    struct loop_call call;
+    burrow_resolve_fn *fn;
+    void *arg;
+    struct answer answer;
     TAILQ_ENTRY(loop_lookup) entry;
-    char name[MAX_NAME + 1];
 };
 TAILQ_HEAD(lookup_list, loop_lookup);
+
+/* A name, and who asks for it: while it runs perhaps nobody. */
+struct query {
+    bool running; /* in resolver->running, a thread's; else in resolver->waiting */
+    struct lookup_list askers;
+    unsigned asker_count;
+    struct answer answer;
+    TAILQ_ENTRY(query) entry;
+    char name[MAX_NAME + 1];
+};
+TAILQ_HEAD(query_list, query);
 
 struct worker {
     struct resolver *resolver;
@@ -59,7 +70,7 @@ struct worker {
     bool busy; /* in getaddrinfo */
 };
 
-/* Everything is guarded by the lock. */
+/* Everything is guarded by the lock, but for the answer of a query that runs, its thread's. */
 struct resolver {
     uint32_t magic;
     pthread_mutex_t lock;
@@ -67,7 +78,8 @@ struct resolver {
     unsigned refs; /* the loop and each thread */
     bool closed;
     struct loop *loop;
-    struct lookup_list waiting, done;
+    struct query_list waiting, running;
+    struct lookup_list done;
     unsigned waiting_count, idle, worker_count;
     struct worker workers[MAX_THREADS];
 };
@@ -85,6 +97,7 @@ struct resolver *resolver_create(struct loop *loop)
     resolver->refs = 1;
     resolver->loop = loop;
     TAILQ_INIT(&resolver->waiting);
+    TAILQ_INIT(&resolver->running);
     TAILQ_INIT(&resolver->done);
     return resolver;
 no_cond:
@@ -122,6 +135,17 @@ static void free_all(struct lookup_list *list)
     }
 }
 
+/* With the lock. */
+static void query_remove(struct resolver *resolver, struct query *query)
+{
+    if (query->running) {
+        TAILQ_REMOVE(&resolver->running, query, entry);
+    } else {
+        TAILQ_REMOVE(&resolver->waiting, query, entry);
+        resolver->waiting_count--;
+    }
+}
+
 void resolver_stop(struct resolver *resolver)
 {
     must_be(resolver, RESOLVER_MAGIC);
@@ -150,7 +174,12 @@ void resolver_destroy(struct resolver *resolver)
     if (!resolver->closed) /* written on this thread only */
         resolver_stop(resolver);
     pthread_mutex_lock(&resolver->lock);
-    free_all(&resolver->waiting);
+    struct query *query;
+    while ((query = TAILQ_FIRST(&resolver->waiting)) != NULL) {
+        query_remove(resolver, query);
+        free_all(&query->askers);
+        free(query);
+    }
     free_all(&resolver->done);
     unref(resolver);
 }
@@ -167,36 +196,34 @@ static int result_of(int gai)
     }
 }
 
-static void fail(struct loop_lookup *lookup, int result, const char *text)
+static void fail(struct answer *answer, int result, const char *text)
 {
-    lookup->result = result;
-    lookup->n = 0;
-    snprintf(lookup->error, sizeof lookup->error, "%s", text);
+    answer->result = result;
+    answer->n = 0;
+    snprintf(answer->error, sizeof answer->error, "%s", text);
 }
 
 /* On a thread, without the lock. No AI_ADDRCONFIG: it would hide 127.0.0.1 from a machine
  * whose only other addresses are IPv6, and an unreachable address fails at once anyway. */
-static void look_up(struct loop_lookup *lookup)
+static void look_up(const char *name, struct answer *answer)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
-    int gai = getaddrinfo(lookup->name, NULL, &hints, &list);
+    int gai = getaddrinfo(name, NULL, &hints, &list);
     if (gai != 0) {
-        fail(lookup, result_of(gai),
+        fail(answer, result_of(gai),
              gai == EAI_SYSTEM ? "the system's resolver failed" : gai_strerror(gai));
         return;
     }
-    lookup->n = 0;
-    for (struct addrinfo *ai = list; ai != NULL && lookup->n < MAX_ADDRS; ai = ai->ai_next) {
-        struct burrow_addr *addr = &lookup->addrs[lookup->n];
+    for (struct addrinfo *ai = list; ai != NULL && answer->n < MAX_ADDRS; ai = ai->ai_next) {
+        struct burrow_addr *addr = &answer->addrs[answer->n];
         address_from_sockaddr(addr, ai->ai_addr);
-        addr->port = lookup->port;
         if (addr->family != 0)
-            lookup->n++;
+            answer->n++;
     }
     freeaddrinfo(list);
-    if (lookup->n == 0)
-        fail(lookup, BURROW_EIO, "the name has no address");
+    if (answer->n == 0)
+        fail(answer, BURROW_EIO, "the name has no address");
 }
 
 static void deliver(void *arg)
@@ -210,8 +237,9 @@ static void deliver(void *arg)
     if (!lookup->cancelled) {
         /* The handle is gone when fn runs, as the contract has it; the memory is not. */
         lookup->magic = 0;
-        lookup->fn(lookup->arg, lookup->result, lookup->addrs, lookup->n,
-                   lookup->result != 0 ? lookup->error : NULL);
+        const struct answer *answer = &lookup->answer;
+        lookup->fn(lookup->arg, answer->result, answer->addrs, answer->n,
+                   answer->result != 0 ? answer->error : NULL);
     }
     lookup_free(lookup);
 }
@@ -220,10 +248,26 @@ static void deliver(void *arg)
 static void finish(struct loop_lookup *lookup)
 {
     struct resolver *resolver = lookup->resolver;
-    lookup->state = DONE;
+    lookup->query = NULL;
     lookup->call = (struct loop_call){.fn = deliver, .arg = lookup};
     TAILQ_INSERT_TAIL(&resolver->done, lookup, entry);
     loop_post_call(resolver->loop, &lookup->call);
+}
+
+/* With the lock. Gives the answer to all who wait for it, in the order in which they asked. */
+static void query_end(struct resolver *resolver, struct query *query)
+{
+    struct loop_lookup *lookup;
+    query_remove(resolver, query);
+    while (!resolver->closed && (lookup = TAILQ_FIRST(&query->askers)) != NULL) {
+        TAILQ_REMOVE(&query->askers, lookup, entry);
+        lookup->answer = query->answer;
+        for (size_t i = 0; i < lookup->answer.n; i++)
+            lookup->answer.addrs[i].port = lookup->port;
+        finish(lookup);
+    }
+    free_all(&query->askers);
+    free(query);
 }
 
 static void *work(void *arg)
@@ -232,25 +276,22 @@ static void *work(void *arg)
     struct resolver *resolver = worker->resolver;
     pthread_mutex_lock(&resolver->lock);
     while (!resolver->closed) {
-        struct loop_lookup *lookup = TAILQ_FIRST(&resolver->waiting);
-        if (lookup == NULL) {
+        struct query *query = TAILQ_FIRST(&resolver->waiting);
+        if (query == NULL) {
             resolver->idle++;
             pthread_cond_wait(&resolver->wake, &resolver->lock);
             resolver->idle--;
             continue;
         }
-        TAILQ_REMOVE(&resolver->waiting, lookup, entry);
-        resolver->waiting_count--;
-        lookup->state = RUNNING;
+        query_remove(resolver, query);
+        query->running = true;
+        TAILQ_INSERT_TAIL(&resolver->running, query, entry);
         worker->busy = true;
         pthread_mutex_unlock(&resolver->lock);
-        look_up(lookup);
+        look_up(query->name, &query->answer);
         pthread_mutex_lock(&resolver->lock);
         worker->busy = false;
-        if (lookup->cancelled || resolver->closed)
-            lookup_free(lookup);
-        else
-            finish(lookup);
+        query_end(resolver, query);
     }
     unref(resolver);
     return NULL;
@@ -279,24 +320,62 @@ static bool start_worker(struct resolver *resolver)
     return started;
 }
 
-/* With the lock. Gives the look-up to the threads, or ends it. */
-static void enqueue(struct resolver *resolver, struct loop_lookup *lookup)
+static struct query *find(struct query_list *list, const char *name)
+{
+    struct query *query;
+    TAILQ_FOREACH(query, list, entry)
+    {
+        if (strcmp(query->name, name) == 0)
+            break;
+    }
+    return query;
+}
+
+/* With the lock. A name that nobody has asked for goes to the threads. NULL: *ret says why not. */
+static struct query *query_begin(struct resolver *resolver, const char *name, struct answer *ret)
 {
     if (resolver->waiting_count >= MAX_WAITING) {
-        fail(lookup, BURROW_ENOMEM, "too many name look-ups are waiting");
-        finish(lookup);
-        return;
+        fail(ret, BURROW_ENOMEM, "too many name look-ups are waiting");
+        return NULL;
+    }
+    struct query *query = calloc(1, sizeof *query);
+    if (query == NULL) {
+        fail(ret, BURROW_ENOMEM, "out of memory");
+        return NULL;
     }
     if (resolver->idle <= resolver->waiting_count && resolver->worker_count < MAX_THREADS &&
         !start_worker(resolver) && resolver->worker_count == 0) {
-        fail(lookup, BURROW_ENOMEM, "no thread for a name look-up can be started");
+        fail(ret, BURROW_ENOMEM, "no thread for a name look-up can be started");
+        free(query);
+        return NULL;
+    }
+    TAILQ_INIT(&query->askers);
+    memcpy(query->name, name, strlen(name) + 1);
+    TAILQ_INSERT_TAIL(&resolver->waiting, query, entry);
+    resolver->waiting_count++;
+    pthread_cond_signal(&resolver->wake);
+    return query;
+}
+
+/* With the lock. Joins who ask for the name already, or is the first, or ends the look-up. */
+static void ask(struct resolver *resolver, struct loop_lookup *lookup, const char *name)
+{
+    struct query *query = find(&resolver->running, name);
+    if (query == NULL)
+        query = find(&resolver->waiting, name);
+    if (query == NULL) {
+        query = query_begin(resolver, name, &lookup->answer);
+    } else if (query->asker_count >= MAX_WAITING) {
+        fail(&lookup->answer, BURROW_ENOMEM, "too many look-ups of this name are waiting");
+        query = NULL;
+    }
+    if (query == NULL) {
         finish(lookup);
         return;
     }
-    lookup->state = WAITING;
-    TAILQ_INSERT_TAIL(&resolver->waiting, lookup, entry);
-    resolver->waiting_count++;
-    pthread_cond_signal(&resolver->wake);
+    lookup->query = query;
+    TAILQ_INSERT_TAIL(&query->askers, lookup, entry);
+    query->asker_count++;
 }
 
 struct loop_lookup *loop_resolve(struct loop *loop, const char *name, uint16_t port,
@@ -308,21 +387,21 @@ struct loop_lookup *loop_resolve(struct loop *loop, const char *name, uint16_t p
     if (lookup == NULL)
         return NULL;
     size_t n = strlen(name);
+    struct answer *answer = &lookup->answer;
     lookup->magic = LOOKUP_MAGIC;
     lookup->resolver = resolver;
     lookup->port = port;
     lookup->fn = fn;
     lookup->arg = arg;
     pthread_mutex_lock(&resolver->lock);
-    if (address_parse_literal(name, port, &lookup->addrs[0]) == 0) {
-        lookup->n = 1;
+    if (address_parse_literal(name, port, &answer->addrs[0]) == 0) {
+        answer->n = 1;
         finish(lookup);
     } else if (n == 0 || n > MAX_NAME) {
-        fail(lookup, BURROW_EIO, n == 0 ? "the name is empty" : "the name is too long");
+        fail(answer, BURROW_EIO, n == 0 ? "the name is empty" : "the name is too long");
         finish(lookup);
     } else {
-        memcpy(lookup->name, name, n + 1);
-        enqueue(resolver, lookup);
+        ask(resolver, lookup, name);
     }
     pthread_mutex_unlock(&resolver->lock);
     return lookup;
@@ -334,16 +413,18 @@ void loop_resolve_cancel(struct loop_lookup *lookup)
         return;
     must_be(lookup, LOOKUP_MAGIC);
     struct resolver *resolver = lookup->resolver;
-    bool ours = false;
     pthread_mutex_lock(&resolver->lock);
     must(!lookup->cancelled);
+    struct query *query = lookup->query;
     lookup->cancelled = true;
-    if (lookup->state == WAITING) {
-        TAILQ_REMOVE(&resolver->waiting, lookup, entry);
-        resolver->waiting_count--;
-        ours = true;
+    if (query != NULL) {
+        TAILQ_REMOVE(&query->askers, lookup, entry);
+        query->asker_count--;
+        lookup_free(lookup);
+        if (query->asker_count == 0 && !query->running) {
+            query_remove(resolver, query);
+            free(query);
+        }
     }
     pthread_mutex_unlock(&resolver->lock);
-    if (ours)
-        lookup_free(lookup);
 }

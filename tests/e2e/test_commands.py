@@ -302,6 +302,7 @@ LIMITS = {
     "register": ("core/server/internal.h", "REGISTER_MS", 1000, "5 s"),
     "services of a client": ("core/wire/control.h", "CONTROL_MAX_SERVICES", 1, "64"),
     "TCP to the server or its proxy": ("core/client/internal.h", "DIAL_TCP_MS", 1000, "5 s"),
+    "looking up the name of the server or its proxy": ("core/client/internal.h", "LOOK_UP_MS", 1000, "15 s"),
     "reaching the server": ("core/client/internal.h", "DIAL_SERVER_MS", 1000, "10 s"),
     "dialling a target": ("core/client/dial_target.h", "DIAL_TARGET_MS", 1000, "5 s"),
     "client id": ("core/wire/control.h", "CONTROL_MAX_CLIENT_ID", 1, "1 to 128 bytes"),

@@ -286,6 +286,22 @@ static void stop_ends_every_state(void **state)
     }
 }
 
+static void a_look_up_that_is_not_answered_is_given_up_and_tried_again(void **state)
+{
+    struct rig *rig = *state;
+    fake_loop_hold_lookups(rig->loop, true);
+    start(rig);
+    fake_loop_advance(rig->loop, LOOK_UP_MS - 1);
+    assert_int_equal(rig->client->state, CLIENT_RESOLVING);
+    fake_loop_advance(rig->loop, 1);
+    assert_int_equal(rig->client->state, CLIENT_WAITING);
+    assert_int_equal(rig->client->failures[BACKOFF_NETWORK], 1);
+    fake_loop_hold_lookups(rig->loop, false);
+    fake_loop_advance(rig->loop, 1000);
+    assert_int_equal(rig->client->state, CLIENT_DIALING);
+    assert_int_equal(rig->recorder.count, 1);
+}
+
 static void a_missing_token_file_is_retried(void **state)
 {
     struct rig *rig = *state;
@@ -363,6 +379,7 @@ int main(void)
         TEST(a_dial_that_fails_at_once_is_retried_later),
         TEST(stop_says_good_bye_and_ends),
         TEST(stop_ends_every_state),
+        TEST(a_look_up_that_is_not_answered_is_given_up_and_tried_again),
         TEST(a_missing_token_file_is_retried),
         TEST(a_stream_to_an_unknown_service_is_not_allowed),
         TEST(a_lost_session_gives_up_the_dials_of_its_streams),
