@@ -35,8 +35,8 @@ struct handshake {
     struct loop_timer *timer;
     uint64_t begun_ms;
     struct question *question;
-    uint64_t request_id;
-    bool authenticated; /* the transport's credential was judged: expires_ms, subject hold */
+    uint64_t request_id; /* of all that the log says of it, and of a refusal's answer */
+    bool authenticated;  /* the transport's credential was judged: expires_ms, subject hold */
     bool has_subject;
     char subject[AUTH_MAX_SUBJECT + 1];
     struct right right;
@@ -115,7 +115,7 @@ static void refuse(struct handshake *h, uint32_t close_code, const char *code, c
                burrow_str("transport", link_transport_name(h->link)),
                burrow_str("client", h->reg != NULL ? h->reg->client_id : ""),
                burrow_str("code", code), burrow_str("reason", detail),
-               burrow_uint("left_out", dropped));
+               burrow_uint("request_id", h->request_id), burrow_uint("left_out", dropped));
     h->worker->stats.register_failed++;
     send_error(h, code, message);
     end_refused(h, close_code, message);
@@ -130,8 +130,7 @@ void refusal_note(struct worker *worker, const struct burrow_addr *addr, uint64_
                   const struct auth_verdict *v)
 {
     bool denied = v->result == BURROW_AUTH_DENY;
-    char peer[ADDRESS_TEXT], id[24];
-    snprintf(id, sizeof id, "%llu", (unsigned long long)request_id);
+    char peer[ADDRESS_TEXT];
     worker->stats.refused[denied && v->code < AUTH_CODES ? v->code : 0]++;
     uint32_t dropped;
     if (log_sample(&worker->refusal_sample, loop_now_ms(worker->loop), &dropped))
@@ -139,7 +138,7 @@ void refusal_note(struct worker *worker, const struct burrow_addr *addr, uint64_
                burrow_str("peer", address_format(addr, peer)),
                burrow_str("code", denied ? auth_code_name(v->code) : "unavailable"),
                burrow_str("reason", v->reason), burrow_str("plugin", v->plugin),
-               burrow_str("request_id", id), burrow_uint("left_out", dropped));
+               burrow_uint("request_id", request_id), burrow_uint("left_out", dropped));
 }
 
 static void note_refusal(struct handshake *h, const struct auth_verdict *v)
@@ -176,9 +175,11 @@ static void on_claimed(void *arg, struct claim *claim)
 static void admit(struct handshake *h)
 {
     if (h->has_subject && strcmp(h->subject, h->reg->client_id) != 0) {
+        char detail[sizeof h->subject + 48];
+        snprintf(detail, sizeof detail, "the right is that of the client id %s", h->subject);
         refuse(h, BURROW_CLOSE_POLICY, "identity_mismatch",
                is_version_1(h) ? CONTROL_V1_MISMATCH : "the token's subject is not the client id",
-               h->subject);
+               detail);
         return;
     }
     h->state = CLAIM;
@@ -223,11 +224,6 @@ static void on_token_verdict(void *arg, const struct auth_verdict *v)
                 "unauthorized");
 }
 
-static uint64_t next_request(struct handshake *h)
-{
-    return atomic_fetch_add(&h->worker->server->next_request, 1) + 1;
-}
-
 static void verify_token(struct handshake *h)
 {
     const struct burrow_credential credential = {
@@ -240,7 +236,6 @@ static void verify_token(struct handshake *h)
         .peer = *link_peer(h->link),
     };
     h->state = VERIFY;
-    h->request_id = next_request(h);
     link_read_enable(h->link, false); /* nothing more of it counts until it is admitted */
     loop_timer_stop(h->timer);        /* the chain has a deadline of its own */
     h->question = question_ask(h->worker, &credential, on_token_verdict, h);
@@ -346,7 +341,8 @@ static void on_header_verdict(void *arg, const struct auth_verdict *v)
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
     h->question = NULL;
-    struct burrow_verdict verdict = {.size = sizeof verdict, .result = v->result, .code = v->code};
+    struct burrow_verdict verdict = {
+        .size = sizeof verdict, .result = v->result, .code = v->code, .request_id = h->request_id};
     h->state = ADMITTED;
     if (v->result == BURROW_AUTH_ALLOW) {
         keep_allowance(h, v);
@@ -376,11 +372,24 @@ static void keep_certificate(struct handshake *h, const struct burrow_credential
     h->cert_len = credential->client_cert_len;
 }
 
+/* Of what nobody is asked about. */
+static void deny(struct handshake *h, const char *reason)
+{
+    const struct auth_verdict no = {.result = BURROW_AUTH_DENY,
+                                    .code = BURROW_CODE_INVALID_TOKEN,
+                                    .reason = reason,
+                                    .plugin = ""};
+    on_header_verdict(h, &no);
+}
+
 static void on_authenticate(void *arg, const struct burrow_credential *credential)
 {
     struct handshake *h = arg;
     must_be(h, HANDSHAKE_MAGIC);
-    h->request_id = next_request(h);
+    if (credential->method == BURROW_CREDENTIAL_SEVERAL) {
+        deny(h, "more than one credential was shown");
+        return;
+    }
     h->by_certificate = credential->method == BURROW_CREDENTIAL_CERTIFICATE;
     h->token_follows =
         credential->token == NULL && (h->by_certificate || h->worker->token_in_register);
@@ -403,11 +412,7 @@ static void on_authenticate(void *arg, const struct burrow_credential *credentia
         keep_certificate(h, credential);
     h->question = question_ask(h->worker, credential, on_header_verdict, h);
     if (h->question == NULL) {
-        const struct auth_verdict no = {.result = BURROW_AUTH_DENY,
-                                        .code = BURROW_CODE_INVALID_TOKEN,
-                                        .reason = "the token is too long, or no memory",
-                                        .plugin = ""};
-        on_header_verdict(h, &no);
+        deny(h, "the token is too long, or no memory");
         return;
     }
     loop_timer_stop(h->timer); /* the chain has a deadline of its own */
@@ -554,6 +559,7 @@ void handshake_begin(struct worker *worker, const struct link_transport *transpo
     }
     h->magic = HANDSHAKE_MAGIC;
     h->worker = worker;
+    h->request_id = atomic_fetch_add(&worker->server->next_request, 1) + 1;
     h->begun_ms = loop_now_ms(worker->loop);
     if (TAILQ_EMPTY(&pending->list))
         atomic_store(&pending->oldest_ms, h->begun_ms);

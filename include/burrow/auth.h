@@ -26,6 +26,8 @@ struct burrow_auth_request; /* the host's name for one question */
 #define BURROW_CREDENTIAL_REGISTER 2u    /* meta.token of the register frame */
 #define BURROW_CREDENTIAL_CONTROL 3u     /* a renewal inside a session */
 #define BURROW_CREDENTIAL_CERTIFICATE 4u /* a TLS client certificate alone; a token may follow */
+/* From transports only: several were shown. The host refuses it (invalid_token) and asks nobody. */
+#define BURROW_CREDENTIAL_SEVERAL 5u
 
 /* One header of the request that showed the credential. */
 struct burrow_header {
@@ -38,7 +40,7 @@ struct burrow_credential {
     uint32_t size;                       /* sizeof of this struct, as its giver knows it */
     uint32_t method;                     /* BURROW_CREDENTIAL_* */
     const char *token;                   /* not NUL-terminated; NULL: none was shown */
-    size_t token_len;                    /* at most 8192 */
+    size_t token_len;                    /* at most 8192; of a transport's the host sees to it */
     const uint8_t *client_cert_der;      /* verified TLS client certificate, or NULL */
     size_t client_cert_len;              /* bytes of it, else 0 */
     const struct burrow_header *headers; /* those that say who asks, such as x-forwarded-for */
@@ -71,6 +73,9 @@ struct burrow_verdict {
     /* With ALLOW: what the identity may do, a JSON object, or NULL for no limits beyond the
      * server's. The host reads and enforces it: see below. */
     const char *grants_json;
+    /* To a transport: the number under which the host's log tells why it refused, for the peer
+     * to quote; 0: none. */
+    uint64_t request_id;
 };
 
 /*

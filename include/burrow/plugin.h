@@ -22,6 +22,7 @@
  *     CERTIFICATE, code with ABSTAIN. transport: burrow_dial.fd instead of reserved, flag TOKEN.
  *   v0, minor 2: command: host judge, ops judging.
  *   v0, minor 3: registry: host self, changed.
+ *   v0, minor 4: auth: credential method SEVERAL, burrow_verdict.request_id.
  */
 #ifndef BURROW_PLUGIN_H
 #define BURROW_PLUGIN_H
@@ -35,7 +36,7 @@ extern "C" {
 #endif
 
 #define BURROW_PLUGIN_MAGIC 0x30575242u /* "BRW0" in memory order */
-#define BURROW_ABI_MINOR 3u             /* goes up with each addition; see the changelog */
+#define BURROW_ABI_MINOR 4u             /* goes up with each addition; see the changelog */
 /* The one symbol that a plugin exports. */
 #define BURROW_PLUGIN_SYMBOL "burrow_plugin_v0"
 

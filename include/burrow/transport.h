@@ -178,7 +178,8 @@ struct burrow_transport_ops {
     /* Begins a session with a server, in the same way; `connected` or `closed` follows. */
     int (*dial)(void *self, const struct burrow_dial *, struct burrow_link *, void **ret_conn);
     /* Answers authenticate: goes on to accepted, or refuses in the transport's own way
-     * (401 with the code, 503) and closes. Only result and code are read. */
+     * (401 with the code, 503) and closes. Of the verdict, result, code and request_id are
+     * for it. */
     void (*admit)(void *conn, const struct burrow_verdict *);
     /* Queues the whole chain, or fails, releases it and closes the link on a later turn.
      * Each buffer is one message. Nothing is written before flush. */

@@ -11,11 +11,10 @@
 #include <string.h>
 
 #define HEADERS_MAX 5
-/* "Bearer " and a token of 8 KiB. */
-#define AUTHORIZATION_MAX (7 + 8192)
 
 struct ws_upgrade {
     char accept[WS_ACCEPT_LEN + 1];
+    bool several;      /* credentials: none of them counts */
     const char *token; /* into text; NULL: none */
     size_t token_len;
     struct burrow_header headers[HEADERS_MAX];
@@ -100,12 +99,6 @@ static int check_request(const struct ws_conn *conn, struct lws *wsi, char key[W
         return refuse(ret, 400, "bad Sec-WebSocket-Key", NULL);
     if (!origin_allowed(&conn->self->config, wsi))
         return refuse(ret, 403, "origin not allowed", NULL);
-    if (head_repeated(wsi, WSI_TOKEN_HTTP_AUTHORIZATION))
-        return refuse(ret, 401, "unauthorized: code=invalid_token reason=two credentials",
-                      "WWW-Authenticate: Bearer\r\n");
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > AUTHORIZATION_MAX)
-        return refuse(ret, 401, "unauthorized: code=invalid_token reason=the token is too long",
-                      "WWW-Authenticate: Bearer\r\n");
     return BURROW_OK;
 }
 
@@ -194,7 +187,9 @@ int ws_upgrade_take(struct ws_conn *conn, struct lws *wsi, struct ws_refusal *re
         free(upgrade);
         return refuse(ret, 500, "internal error", NULL);
     }
-    keep_token(upgrade, wsi);
+    upgrade->several = head_repeated(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
+    if (!upgrade->several)
+        keep_token(upgrade, wsi);
     keep_headers(upgrade, wsi);
     conn->upgrade = upgrade;
     return BURROW_OK;
@@ -205,7 +200,7 @@ void ws_upgrade_ask(struct ws_conn *conn)
     const struct ws_upgrade *upgrade = conn->upgrade;
     struct burrow_credential credential = {
         .size = sizeof credential,
-        .method = BURROW_CREDENTIAL_HEADER,
+        .method = upgrade->several ? BURROW_CREDENTIAL_SEVERAL : BURROW_CREDENTIAL_HEADER,
         .token = upgrade->token,
         .token_len = upgrade->token_len,
         .headers = upgrade->headers,
@@ -223,15 +218,17 @@ void ws_upgrade_ask(struct ws_conn *conn)
 static void admit_refused(struct ws_conn *conn, const struct burrow_verdict *verdict)
 {
     bool later = verdict->result == BURROW_AUTH_UNAVAILABLE;
-    char text[512], body[160];
+    char text[512], body[160], id[48] = "";
+    if (BURROW_HAS(verdict, request_id) && verdict->request_id != 0)
+        snprintf(id, sizeof id, "X-Request-Id: %llu\r\n", (unsigned long long)verdict->request_id);
     const char *name = ws_code_name(verdict->code);
     int body_len = later ? snprintf(body, sizeof body, "unavailable: try again later\n")
                          : snprintf(body, sizeof body, "unauthorized: code=%s reason=%s\n", name,
                                     ws_code_text(verdict->code));
     int len = snprintf(text, sizeof text,
                        "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-                       "Content-Length: %d\r\n%sConnection: close\r\n\r\n%s",
-                       later ? "503 Service Unavailable" : "401 Unauthorized", body_len,
+                       "Content-Length: %d\r\n%s%sConnection: close\r\n\r\n%s",
+                       later ? "503 Service Unavailable" : "401 Unauthorized", body_len, id,
                        later ? "Retry-After: 5\r\n" : "WWW-Authenticate: Bearer\r\n", body);
     must(body_len > 0 && len > 0 && (size_t)len < sizeof text);
     char reason[64];

@@ -45,13 +45,18 @@ REFUSED = {
 
 
 def ask(server, method="GET", path="/ws", headers=None, body=None):
-    """One HTTP request to the server's port; (status, headers, body)."""
+    """One HTTP request to the server's port; (status, headers, body). headers: a dict, or pairs."""
     if server.transport == "ws":
         link = http.client.HTTPConnection(*server.web, timeout=10)
     else:
         context = ssl._create_unverified_context()
         link = http.client.HTTPSConnection(*server.web, timeout=10, context=context)
-    link.request(method, path, body, headers or {})
+    link.putrequest(method, path)
+    for name, value in headers.items() if isinstance(headers, dict) else headers or ():
+        link.putheader(name, value)
+    if body is not None:
+        link.putheader("Content-Length", str(len(body)))
+    link.endheaders(body.encode() if isinstance(body, str) else body)
     answer = link.getresponse()
     result = answer.status, answer.headers, answer.read().decode()
     link.close()
@@ -66,8 +71,18 @@ def test_a_bad_token_is_refused_before_the_upgrade(world, case):
     assert status == 401
     assert headers["Content-Type"] == "text/plain; charset=utf-8"
     assert body.startswith(f"unauthorized: code={code} reason=") and body.endswith("\n")
-    refused = server.wait_event("auth_refused", code=code)
-    assert refused["request_id"] and refused["reason"]
+    assert server.wait_event("auth_refused", code=code, request_id=headers["X-Request-Id"])["reason"]
+    assert server.metric(f'burrow_auth_refusals_total{{code="{code}"}}') == 1
+
+
+@pytest.mark.parametrize("values, why", [(["Bearer a", "Bearer b"], "more than one credential"),
+                                         (["Bearer " + "a" * 8193], "too long")])
+def test_two_credentials_and_a_token_that_is_too_long_are_refused_like_others(world, values, why):
+    server = world.server("ws", "--plugin", "transport-ws", "--plugin", "auth-none", auth=False)
+    status, headers, body = ask(server, headers=[*UPGRADE.items(), *(("Authorization", value) for value in values)])
+    assert (status, body) == (401, "unauthorized: code=invalid_token reason=the token is not valid\n")
+    assert why in server.wait_event("auth_refused", code="invalid_token", request_id=headers["X-Request-Id"])["reason"]
+    assert server.metric('burrow_auth_refusals_total{code="invalid_token"}') == 1
 
 
 def test_no_token_is_missing_bearer(world):
@@ -118,6 +133,8 @@ def test_a_token_for_another_client_id_is_an_identity_mismatch(world, transport,
     server = world.server(transport)
     client = world.client(server, "127.0.0.1:9", token=burrow.mint("somebody-else"), wait=False)
     client.wait_event("refused", code="identity_mismatch")
+    refused = server.wait_event("register_refused", client="client-a")
+    assert refused["request_id"] and refused["reason"] == "the right is that of the client id somebody-else"
     assert not server.seen("client_connected") and not server.seen("bridge_listening")
 
 

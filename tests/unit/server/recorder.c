@@ -112,6 +112,7 @@ static void op_admit(void *conn, const struct burrow_verdict *verdict)
     assert_int_equal(c->admitted, 0);
     c->admitted = verdict->result;
     c->admit_code = verdict->code;
+    c->admit_request = verdict->request_id;
 }
 
 static int op_send(void *conn, struct burrow_buf *chain)

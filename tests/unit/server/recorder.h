@@ -31,6 +31,7 @@ struct recorder_conn {
     bool incoming, closing, closed, read_off;
     uint32_t role;
     uint32_t admitted, admit_code; /* by ops->admit; 0: not yet */
+    uint64_t admit_request;
     uint32_t close_code;
     char why[160];
     uint8_t out[RECORDER_OUT]; /* what the core sent */

@@ -55,6 +55,7 @@ static void a_denied_credential_is_refused_by_the_transport(void **state)
     fake_loop_settle(rig->loop);
     assert_int_equal(conn->admitted, BURROW_AUTH_DENY);
     assert_int_equal(conn->admit_code, BURROW_CODE_TOKEN_EXPIRED);
+    assert_int_equal(conn->admit_request, 1);
     assert_int_equal(rig->server->workers[0].stats.refused[BURROW_CODE_TOKEN_EXPIRED], 1);
     recorder_closed(conn, BURROW_CLOSE_POLICY, 0, 0, "refused");
     assert_int_equal(rig->server->workers[0].pending.count, 0);
@@ -202,6 +203,21 @@ static void an_unavailable_verifier_is_an_internal_error(void **state)
     fake_loop_advance(rig->loop, AUTH_DEADLINE_MS);
     rig_expect_error(conn, FRAME_V1, "internal");
     rig->script.request = NULL;
+}
+
+/* Not even the one that knows the certificate, or lets everybody in. */
+static void several_credentials_are_refused_and_nobody_is_asked(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    struct recorder_conn *conn = rig_accept(rig);
+    recorder_certificate(conn, BURROW_CREDENTIAL_SEVERAL);
+    fake_loop_settle(rig->loop);
+    assert_int_equal(conn->admitted, BURROW_AUTH_DENY);
+    assert_int_equal(conn->admit_code, BURROW_CODE_INVALID_TOKEN);
+    assert_int_equal(rig->script.asked, 0);
+    assert_int_equal(rig->server->workers[0].stats.refused[BURROW_CODE_INVALID_TOKEN], 1);
+    recorder_closed(conn, BURROW_CLOSE_POLICY, 0, 0, "refused");
 }
 
 static void a_subject_that_is_not_the_client_id_is_a_mismatch(void **state)
@@ -485,6 +501,7 @@ int main(void)
         TEST(over_http_an_unjudged_certificate_without_a_token_is_refused),
         TEST(a_denied_register_is_told_the_code),
         TEST(an_unavailable_verifier_is_an_internal_error),
+        TEST(several_credentials_are_refused_and_nobody_is_asked),
         TEST(a_subject_that_is_not_the_client_id_is_a_mismatch),
         TEST(a_version_1_client_gets_an_answer_without_meta),
         TEST(a_version_1_client_of_another_name_is_told_so_and_may_come_back),

@@ -336,18 +336,61 @@ static void upgrades_that_break_the_rfc_are_refused(void **state)
         assert_status(rig, cases[i].request, cases[i].status);
 }
 
-static void two_credentials_are_an_invalid_token(void **state)
+/* What the host was asked; it refuses. */
+struct asked {
+    uint32_t method;
+    bool token_shown;
+    size_t token_len;
+};
+
+static void refuse_at_once(struct burrow_link *link, const struct burrow_credential *credential)
 {
-    struct rig *rig = (struct rig *)*state;
+    const struct burrow_verdict verdict = {.size = sizeof verdict,
+                                           .result = BURROW_AUTH_DENY,
+                                           .code = BURROW_CODE_INVALID_TOKEN,
+                                           .request_id = 4711};
+    *(struct asked *)link->arg =
+        (struct asked){credential->method, credential->token != NULL, credential->token_len};
+    fake_link_admit(link, &verdict);
+}
+
+static struct asked upgrade_refused(struct rig *rig, const char *request)
+{
+    struct asked asked = {0};
+    struct burrow_link link = {.on_authenticate = refuse_at_once, .arg = &asked};
     char buf[1024];
-    struct seen seen;
-    ask(rig,
-        "GET /ws HTTP/1.1\r\nHost: x\r\n" UPGRADE KEY VERSION
-        "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
-        buf, sizeof buf, &seen);
+    int fd = rig_raw(rig, &link);
+    raw_send_text(fd, request);
+    raw_read_all(rig, fd, buf, sizeof buf);
+    close(fd);
+    rig_until_closed(rig, &link);
+    fake_link_finish(&link);
     assert_int_equal(strncmp(buf, "HTTP/1.1 401", 12), 0);
-    assert_non_null(strstr(buf, "code=invalid_token"));
-    assert_null(seen.token);
+    assert_non_null(strstr(buf, "\r\nX-Request-Id: 4711\r\n"));
+    assert_non_null(
+        strstr(buf, "\r\n\r\nunauthorized: code=invalid_token reason=the token is not valid\n"));
+    return asked;
+}
+
+static void two_credentials_go_to_the_host_without_a_token(void **state)
+{
+    struct asked asked = upgrade_refused(
+        (struct rig *)*state, "GET /ws HTTP/1.1\r\nHost: x\r\n" UPGRADE KEY VERSION
+                              "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n");
+    assert_int_equal(asked.method, BURROW_CREDENTIAL_SEVERAL);
+    assert_false(asked.token_shown);
+}
+
+static void a_token_that_is_too_long_goes_to_the_host(void **state)
+{
+    static char request[10000];
+    snprintf(request, sizeof request,
+             "GET /ws HTTP/1.1\r\nHost: x\r\n" UPGRADE KEY VERSION
+             "Authorization: Bearer %08193d\r\n\r\n",
+             0);
+    struct asked asked = upgrade_refused((struct rig *)*state, request);
+    assert_int_equal(asked.method, BURROW_CREDENTIAL_HEADER);
+    assert_int_equal(asked.token_len, 8193);
 }
 
 static void a_listed_origin_may_connect(void **state)
@@ -427,7 +470,8 @@ int main(void)
         TEST(a_silent_or_slow_request_is_closed_after_ten_seconds),
         TEST(a_peer_that_leaves_before_its_request_is_noticed),
         TEST(upgrades_that_break_the_rfc_are_refused),
-        TEST(two_credentials_are_an_invalid_token),
+        TEST(two_credentials_go_to_the_host_without_a_token),
+        TEST(a_token_that_is_too_long_goes_to_the_host),
         TEST(a_listed_origin_may_connect),
         TEST(the_admin_listener_has_requests_and_no_sessions),
         TEST(bytes_behind_an_upgrade_never_become_a_request),
