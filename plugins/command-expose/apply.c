@@ -3,7 +3,7 @@
  * What changes the cluster. A fresh run looks at every object first: when one is there already,
  * whoever made it, nothing is changed. Then they are created in order, and what was created is
  * deleted in reverse at the end. Only what carries our labels is ever deleted, and of a run's own
- * objects only those that it made itself (by their uid).
+ * objects only those that it made itself: by their uid, or, where no answer told it, by their mark.
  */
 #include "expose.h"
 
@@ -259,8 +259,8 @@ static void on_found_to_delete(void *arg, int result, int status, const json_t *
         lost(e, error ? error : "it has no uid");
     } else if (!object_is_ours(body, e->wanted.server_name)) {
         lost(e, "it was not made by burrow expose for this server");
-    } else if (*made && strcmp(made, uid) != 0) {
-        lost(e, "another run has made it anew");
+    } else if (*made ? strcmp(made, uid) != 0 : !e->deleting && !object_is_of_run(body, e->run)) {
+        lost(e, "another run has made it");
     } else {
         json_t *options =
             json_pack("{s:s, s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "DeleteOptions",

@@ -13,6 +13,7 @@
 
 #define EXPOSE_MAGIC 0x45505845u /* "EXPE" in memory order */
 #define HMAC_HEX 65u             /* 32 bytes in hexadecimal, and a NUL */
+#define RUN_HEX 17u
 #define EXPOSE_URL 700u
 #define EXPOSE_FILE 256u
 #define EXPOSE_COMMAND 600u
@@ -32,7 +33,7 @@ enum way { WAY_INGRESS, WAY_LOAD_BALANCER, WAY_NODE_PORT, WAY_API };
 /* One object in the cluster. */
 struct standing {
     bool present; /* it is there, or may be, and is to be deleted at the end */
-    char uid[64]; /* that this run made; "": any that is ours */
+    char uid[64]; /* that this run made; "": not known, its mark counts */
 };
 
 struct forward;
@@ -45,6 +46,7 @@ struct expose {
 
     struct exposure wanted;
     char secret[HMAC_HEX];
+    char run[RUN_HEX]; /* the mark of what it makes; a uid is known only from an answer */
     char *name_space;
     /* As they will be created, or with --reuse as they were found; NULL: not at all. */
     json_t *objects[OBJECT_COUNT];

@@ -7,6 +7,7 @@
 
 #define LABEL_MANAGED_BY "app.kubernetes.io/managed-by"
 #define LABEL_SERVER "burrow.dev/server-name"
+#define ANNOTATION_RUN "burrow.dev/run"
 #define NAME_MAX_LEN 50u
 
 static const struct object_kind kinds[OBJECT_COUNT] = {
@@ -73,6 +74,9 @@ static json_t *object(const struct exposure *x, enum object which, json_t *rest)
                   kinds[which].kind, "metadata", "name", object_name(x->server_name, which, name),
                   "namespace", x->name_space, "labels", labels(x));
     int rc = whole && rest ? json_object_update(whole, rest) : -1;
+    if (x->run)
+        rc |= json_object_set_new(json_object_get(whole, "metadata"), "annotations",
+                                  json_pack("{s:s}", ANNOTATION_RUN, x->run));
     json_decref(rest);
     if (rc == 0)
         return whole;
@@ -220,16 +224,23 @@ static json_t *ingress(const struct exposure *x)
                   "3600", NGINX "proxy-http-version", "1.1");
 #undef NGINX
     int rc = annotations ? add_annotations(annotations, &x->ingress_annotations) : -1;
-    /* Without a class the API server fills in the one that is marked as the default. */
-    json_t *whole = object(
-        x, OBJECT_INGRESS,
-        json_pack("{s:{s:s*, s:[{s:[s], s:s*}], s:[{s:s, s:{s:[{s:s, s:s, s:{s:{s:s, s:{s:s}}}}]}}]"
-                  "}}",
-                  "spec", "ingressClassName", x->ingress_class, "tls", "hosts", x->hostname,
-                  "secretName", x->tls_secret, "rules", "host", x->hostname, "http", "paths",
-                  "path", "/ws", "pathType", "Prefix", "backend", "service", "name", service_name,
-                  "port", "name", OBJECT_PORT));
+    if (x->run)
+        rc |= json_object_set_new(annotations, ANNOTATION_RUN, json_string(x->run));
+    json_t *whole =
+        object(x, OBJECT_INGRESS,
+               json_pack("{s:{s:[{s:[s]}], s:[{s:s, s:{s:[{s:s, s:s, s:{s:{s:s, s:{s:s}}}}]}}]}}",
+                         "spec", "tls", "hosts", x->hostname, "rules", "host", x->hostname, "http",
+                         "paths", "path", "/ws", "pathType", "Prefix", "backend", "service", "name",
+                         service_name, "port", "name", OBJECT_PORT));
+    json_t *spec = json_object_get(whole, "spec");
     rc |= json_object_set(json_object_get(whole, "metadata"), "annotations", annotations);
+    /* Not by json_pack's "s*", which leaves out what there is no memory for. */
+    if (x->tls_secret)
+        rc |= json_object_set_new(json_array_get(json_object_get(spec, "tls"), 0), "secretName",
+                                  json_string(x->tls_secret));
+    /* Without a class the API server fills in the one that is marked as the default. */
+    if (x->ingress_class)
+        rc |= json_object_set_new(spec, "ingressClassName", json_string(x->ingress_class));
     json_decref(annotations);
     if (rc == 0)
         return whole;
@@ -263,4 +274,11 @@ bool object_is_ours(const json_t *object, const char *server_name)
     const char *manager = json_string_value(json_object_get(found, LABEL_MANAGED_BY));
     const char *server = json_string_value(json_object_get(found, LABEL_SERVER));
     return manager && strcmp(manager, "burrow") == 0 && server && strcmp(server, server_name) == 0;
+}
+
+bool object_is_of_run(const json_t *object, const char *run)
+{
+    const json_t *found = json_object_get(json_object_get(object, "metadata"), "annotations");
+    const char *its = json_string_value(json_object_get(found, ANNOTATION_RUN));
+    return its && strcmp(its, run) == 0;
 }

@@ -38,7 +38,8 @@ const struct object_kind *object_kind(enum object which);
 /* What is wanted; all borrowed. */
 struct exposure {
     const char *server_name, *name_space, *image, *secret;
-    const char *service_type;                          /* ClusterIP, NodePort, LoadBalancer, None */
+    const char *run;          /* marks what this run has made; NULL: nothing does */
+    const char *service_type; /* ClusterIP, NodePort, LoadBalancer, None */
     const char *hostname, *tls_secret, *ingress_class; /* NULL: none */
     struct burrow_list ingress_annotations;            /* checked: KEY=VALUE */
     uint16_t port;
@@ -57,5 +58,7 @@ bool annotation_is_sound(const char *text);
 json_t *object_build(const struct exposure *exposure, enum object which);
 /* Whether it carries the labels of this server. */
 bool object_is_ours(const json_t *object, const char *server_name);
+/* It carries the mark of this run. */
+bool object_is_of_run(const json_t *object, const char *run);
 
 #endif

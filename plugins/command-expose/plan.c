@@ -139,13 +139,15 @@ int plan_connect(struct expose *e)
     return e->name_space ? BURROW_OK : burrow_error(e->host, BURROW_ENOMEM, "out of memory");
 }
 
-static int make_secret(struct expose *e)
+/* size - 1 hexadecimal digits. */
+static int make_random(struct expose *e, char *buf, size_t size)
 {
     unsigned char random[(HMAC_HEX - 1) / 2];
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+    size_t n = (size - 1) / 2;
+    if (getrandom(random, n, 0) != (ssize_t)n)
         return burrow_error(e->host, BURROW_EIO, "no random bytes: %s", strerror(errno));
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(e->secret + 2 * i, 3, "%02x", random[i]);
+    for (size_t i = 0; i < n; i++)
+        snprintf(buf + 2 * i, 3, "%02x", random[i]);
     explicit_bzero(random, sizeof random);
     return BURROW_OK;
 }
@@ -195,6 +197,7 @@ int plan_objects(struct expose *e)
         .name_space = e->name_space,
         .image = c->image,
         .secret = e->secret,
+        .run = c->dry_run ? NULL : e->run, /* what is applied by hand is of no run */
         .service_type = !automatic           ? c->service_type
                         : given(c->hostname) ? "ClusterIP"
                                              : "LoadBalancer",
@@ -215,7 +218,9 @@ int plan_objects(struct expose *e)
                             "--connect-addr (BURROW_CONNECT_ADDR): with --service-type %s and "
                             "without --hostname the way is through the API server",
                             type);
-    int r = make_secret(e);
+    int r = make_random(e, e->secret, sizeof e->secret);
+    if (r == BURROW_OK)
+        r = make_random(e, e->run, sizeof e->run);
     for (int i = 0; r == BURROW_OK && i < OBJECT_COUNT; i++) {
         if (i == OBJECT_INGRESS && !e->wanted.hostname)
             continue;
