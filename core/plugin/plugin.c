@@ -55,8 +55,11 @@ static int find_file(const char *dir, const char *name, char **ret, struct error
                      package ? "; it comes with the package " : "", package ? package : "");
 }
 
-/* Others must be able to change neither the file nor its name. A folder that is writable but
- * sticky (like /tmp) keeps others from replacing what is not theirs. */
+/* Nobody but its owner may write the file, and not everybody its folder; one that is writable but
+ * sticky (like /tmp) keeps others from replacing what is not theirs. Who owns either is not asked,
+ * nor whether the folder's group may write: plugins are run by another user than they were built
+ * by, in user namespaces all files may seem to be of nobody, and where each user has a group of
+ * their own a build tree has the mode 0775. Who names a plugin trusts both. */
 static int check_writers(const char *path, const struct stat *st, struct error *err)
 {
     char dir[PATH_MAX];
