@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plugins that were built against headers of another time than this burrow's."""
 import os
+from pathlib import Path
 
 import pytest
 
 from harness.sockets import dial, echo, read_exactly
+from test_sdk import carry
 
 
 @pytest.mark.parametrize("name", ("auth-older", "auth-newer"))
@@ -22,3 +24,14 @@ def test_a_plugin_of_other_headers_works(world, burrow, transport, name):
     assert not server.seen("plugin_fault")
     if name == "auth-newer":
         server.wait_line("later entries: host 0, auth host 0")
+
+
+def test_a_transport_an_auth_plugin_and_a_registry_of_the_first_headers_carry_a_tunnel(world, burrow, tmp_path):
+    def older(kind):
+        return f"--plugin={burrow.build}/tests/abi/{kind}-older.so"
+    socket, hosts = tmp_path / "x.sock", tmp_path / "hosts"
+    carry(world, Path(burrow.build),
+          [older("transport"), f"--listen=transport-unix=unix:{socket}", "--token-in-register", older("auth"),
+           older("registry"), f"--registry-hosts.file={hosts}"],
+          [older("transport"), f"--server-url=unix://{socket}"], "sesame")
+    assert "client=a port=" in hosts.read_text()
