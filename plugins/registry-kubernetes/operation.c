@@ -26,6 +26,8 @@ void operation_finish(struct operation *o, int result, const char *reason)
     struct burrow_registry_op *op = o->op;
     if (result != BURROW_OK)
         r->host->metric_add(r->host->self, METRIC_FAILURES, 1);
+    else
+        events_forget(r, o->wanted.name);
     char copy[600];
     snprintf(copy, sizeof copy, "%s", reason != NULL ? reason : "");
     operation_free(o);
@@ -42,7 +44,7 @@ void operation_keep(struct operation *o, const json_t *body)
 void operation_refused(struct operation *o, int result, int status, const char *error)
 {
     if (status == 403 || status == 422)
-        tell_event(o->registry, "ServiceNotPublished", error);
+        tell_event(o->registry, o->wanted.name, "ServiceNotPublished", error);
     operation_finish(o, result, error);
 }
 
@@ -104,7 +106,7 @@ void operation_foreign(struct operation *o)
              "there is a Service %s that is not of this client; it is left alone", o->wanted.name);
     r->host->metric_add(r->host->self, METRIC_FOREIGN, 1);
     if (o->verb == PUBLISH) {
-        tell_event(r, "ServiceNotPublished", text);
+        tell_event(r, o->wanted.name, "ServiceNotPublished", text);
         operation_finish(o, BURROW_EDENIED, text);
     } else {
         operation_finish(o, BURROW_OK, NULL);

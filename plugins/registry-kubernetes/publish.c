@@ -12,7 +12,7 @@ static bool is_foreign(struct operation *o, const json_t *existing, const char *
         return false;
     snprintf(text, sizeof text, "there is %s %s that is not ours; it is left alone", what,
              o->wanted.name);
-    tell_event(o->registry, "ServiceNotPublished", text);
+    tell_event(o->registry, o->wanted.name, "ServiceNotPublished", text);
     operation_finish(o, BURROW_EDENIED, text);
     return true;
 }

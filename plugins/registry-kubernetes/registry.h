@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of registry-kubernetes share: registry_kubernetes.c is the plugin, identity.c
  * finds out which pod and Deployment this server is, operation.h tells who does the core's
- * operations, changes.c sees what others do to what is published. */
+ * operations, changes.c sees what others do to what is published, events.c tells what goes wrong.
+ */
 #ifndef REGISTRY_KUBERNETES_REGISTRY_H
 #define REGISTRY_KUBERNETES_REGISTRY_H
 
@@ -59,6 +60,7 @@ struct registry {
     json_t *about; /* where events show: the Deployment or the pod; NULL: nowhere */
     bool slices;   /* EndpointSlices of our own; else the Service has the selector */
     bool said_events;
+    struct told *told; /* Events, by the Services' names */
 
     struct operation_list operations;
 
@@ -89,7 +91,10 @@ void changes_end(struct registry *r);
 void changes_expect(struct registry *r, const struct wanted *wanted);
 void changes_forget(struct registry *r, const char *name);
 
-/* registry_kubernetes.c: an Event that says why, where the Role allows it. */
-void tell_event(struct registry *r, const char *reason, const char *message);
+/* events.c: an Event that says why this Service ("": it is not about one) is not as it should be,
+ * once, until it is. */
+void tell_event(struct registry *r, const char *name, const char *reason, const char *message);
+void events_forget(struct registry *r, const char *name); /* it is */
+void events_drop(struct registry *r);
 
 #endif

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* clang-format off */
 static const struct burrow_option options[] = {
@@ -111,6 +110,7 @@ static void destroy(void *self)
     operations_drop(r);
     changes_end(r);
     identity_cancel(r);
+    events_drop(r);
     kube_client_destroy(r->client);
     kube_config_finish(&r->config);
     json_decref(r->selector);
@@ -167,40 +167,6 @@ static void stop(void *self)
     kube_client_destroy(r->client);
     r->client = NULL;
     r->host->stopped(r->host->self);
-}
-
-/* ---- events ---- */
-
-static void on_event(void *arg, int result, int status, const json_t *body, const char *error)
-{
-    struct registry *r = arg;
-    (void)status, (void)body;
-    if (result != BURROW_OK && !r->said_events) {
-        r->said_events = true;
-        burrow_log(r->host, BURROW_LOG_INFO, "no Events are written: %s", error);
-    }
-}
-
-void tell_event(struct registry *r, const char *reason, const char *message)
-{
-    char path[KUBE_MAX_PATH], now[32];
-    struct kube_call *call;
-    time_t t = time(NULL);
-    struct tm tm;
-    if (r->about == NULL || r->said_events)
-        return;
-    gmtime_r(&t, &tm);
-    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    json_t *event = event_object(r->about, r->config.name_space, reason, message, now);
-    const struct kube_ask ask = {
-        .method = "POST",
-        .path = kube_path(path, "/api/v1", r->config.name_space, "events", NULL),
-        .body = event,
-        .done = on_event,
-        .arg = r,
-    };
-    (void)kube_call(r->client, &ask, &call); /* lost without memory; the log has it, too */
-    json_decref(event);
 }
 
 /* ---- the core's operations ---- */

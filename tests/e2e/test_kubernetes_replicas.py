@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from harness.kubernetes import Api, failure, left_behind, say
+from harness.sockets import echo
 from harness.wait import PATIENCE
 from test_kubernetes_answers import NAME, kubeconfig, published  # noqa: F401 (fixtures)
 
@@ -177,3 +178,19 @@ def test_services_of_a_client_with_one_name_and_one_port_get_ports_of_their_own(
     first, second = api.wait("POST", "/services")[2]["spec"]["ports"]
     assert (first["name"], first["port"]) == ("tcp", 8001)
     assert (second["name"], second["port"]) == (f"tcp-{second['targetPort']}", second["targetPort"])
+
+
+def test_an_event_tells_a_reason_once_until_something_else_happens(published, world):  # noqa: F811
+    cluster, foreign = Cluster(), {"metadata": {"name": NAME}, "spec": {"ports": []}}
+    cluster.put("services", foreign)
+    api, server, client = published(cluster)
+    api.wait("GET", f"/services/{NAME}", count=3)  # it has been refused twice
+    assert len(asked(api, "POST", "/events")) == 1
+    with api.news:
+        del cluster.objects["services", NAME]
+    api.wait("POST", "/endpointslices")
+    with api.news:
+        cluster.put("services", foreign)
+    client.stop()
+    world.client(server, world.target(echo))
+    assert "not of this client" in api.wait("POST", "/events", count=2)[2]["message"]

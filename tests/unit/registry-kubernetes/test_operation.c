@@ -83,9 +83,14 @@ void identify(struct registry *r)
     (void)r;
 }
 
-void tell_event(struct registry *r, const char *reason, const char *message)
+void tell_event(struct registry *r, const char *name, const char *reason, const char *message)
 {
-    (void)r, (void)reason, (void)message;
+    (void)r, (void)name, (void)reason, (void)message;
+}
+
+void events_forget(struct registry *r, const char *name)
+{
+    (void)r, (void)name;
 }
 
 /* ---- the core ---- */
