@@ -38,6 +38,13 @@ enum backoff_cause client_cause(const struct client *c, const char *code)
     return backoff_cause_of(code, c->token_source.file != NULL);
 }
 
+void client_wait(struct client *c, enum backoff_cause cause, uint64_t pause_ms)
+{
+    c->state = CLIENT_WAITING;
+    c->waits_for = cause;
+    loop_timer_set(c->timer, pause_ms);
+}
+
 void client_retry(struct client *c, enum backoff_cause cause, const char *code, const char *reason)
 {
     if (!c->refreshing)
@@ -50,8 +57,7 @@ void client_retry(struct client *c, enum backoff_cause cause, const char *code, 
         log_at(c->log, BURROW_LOG_WARN, "disconnected", burrow_str("reason", reason),
                burrow_uint("retry_ms", pause));
     c->refreshing = false;
-    c->state = CLIENT_WAITING;
-    loop_timer_set(c->timer, pause);
+    client_wait(c, cause, pause);
 }
 
 /* First the time for streams is over, then sessions have told their ends. */

@@ -32,8 +32,7 @@ void session_leave(struct client *c, uint64_t pause_ms)
     s->leaving = true;
     LIST_INSERT_HEAD(&c->leaving, s, entry);
     session_drain(s->session);
-    c->state = CLIENT_WAITING;
-    loop_timer_set(c->timer, pause_ms);
+    client_wait(c, BACKOFF_NETWORK, pause_ms);
 }
 
 /* What is left and empty is of no use once its successor is there. */
@@ -51,6 +50,7 @@ static void on_drain(struct client *c, struct client_session *s, const struct co
 {
     if (s != c->current || c->state != CLIENT_CONNECTED)
         return; /* it is being left, or the client stops */
+    backoff_begin_anew(&c->backoff);
     uint64_t pause = backoff_next(&c->backoff, BACKOFF_NETWORK, client_random());
     log_at(c->log, BURROW_LOG_INFO, "server_draining",
            burrow_uint("streams", session_stream_count(s->session)),
@@ -130,6 +130,19 @@ static void client_session_free(struct client_session *s)
     free(s);
 }
 
+/* A server that drained has stopped, and its successor is to be met soon, though the pauses have
+ * grown meanwhile. A pause for another cause than the network is not cut short: it was not for
+ * that server. */
+static void meet_the_successor(struct client *c)
+{
+    if (c->current != NULL || c->state == CLIENT_STOPPING)
+        return;
+    backoff_begin_anew(&c->backoff);
+    if (c->state == CLIENT_WAITING && c->waits_for == BACKOFF_NETWORK)
+        client_wait(c, BACKOFF_NETWORK,
+                    backoff_next(&c->backoff, BACKOFF_NETWORK, client_random()));
+}
+
 static void on_ended(void *arg, uint32_t close_code, const char *reason)
 {
     struct client_session *s = arg;
@@ -144,14 +157,16 @@ static void on_ended(void *arg, uint32_t close_code, const char *reason)
     client_session_free(s);
     if (c->draining && !has_streams(c))
         loop_timer_set(c->timer, 0);
+    /* A server that stops in order is not a refusal: it, or its successor, will be back. */
+    bool stops = strcmp(code, "draining") == 0;
     if (left) {
         log_at(c->log, BURROW_LOG_INFO, "session_left", burrow_str("reason", copy));
+        if (stops)
+            meet_the_successor(c);
         return;
     }
     renew_stop(c);
     loop_timer_stop(c->services_timer);
-    /* A server that stops in order is not a refusal: it, or its successor, will be back. */
-    bool stops = strcmp(code, "draining") == 0;
     if (stops)
         backoff_begin_anew(&c->backoff);
     backoff_after_session(&c->backoff, lasted);

@@ -123,6 +123,7 @@ struct client {
     uint32_t offer_serial;        /* of the last offer */
 
     struct backoff backoff;
+    enum backoff_cause waits_for; /* while it waits: what the pause is for */
     struct budget budget;
     struct session_stats stats;
     struct log_sample target_sample, unknown_sample;
@@ -131,6 +132,8 @@ struct client {
 
 /* ---- client.c ---- */
 uint32_t client_random(void);
+/* The next attempt is made after a pause for the cause. */
+void client_wait(struct client *c, enum backoff_cause cause, uint64_t pause_ms);
 /* The attempt or session is over: logs why, waits, begins anew. code: a refusal's, or NULL. */
 void client_retry(struct client *c, enum backoff_cause cause, const char *code, const char *reason);
 /* The code of an error control; version 1 has none, so its messages stand for some. */

@@ -133,6 +133,75 @@ static void attempts_go_on_while_no_other_server_answers(void **state)
     assert_true(rig->recorder.count >= 3);
 }
 
+static void end_with(struct rig *rig, struct recorder_conn *conn, const char *code)
+{
+    struct control *control = calloc(1, sizeof *control);
+    control->type = CONTROL_ERROR;
+    snprintf(control->code, sizeof control->code, "%s", code);
+    recorder_control(conn, FRAME_V2, control);
+    free(control);
+    settle(rig);
+}
+
+static void assert_begun_anew(const struct rig *rig)
+{
+    assert_int_equal(rig->client->backoff.failures[BACKOFF_NETWORK], 1);
+    assert_true(rig->client->backoff.soon_ms >= BACKOFF_SOON_MS - 1000);
+}
+
+/* Attempts have failed for long, and the next one is far away. */
+static void wait_long(struct rig *rig, enum backoff_cause cause)
+{
+    rig->client->backoff.failures[BACKOFF_NETWORK] = 9;
+    rig->client->backoff.soon_ms = 0;
+    client_wait(rig->client, cause, 60000);
+}
+
+static void pauses_begin_anew_when_the_server_drains(void **state)
+{
+    struct rig *rig = *state;
+    struct recorder_conn *old = connected_with_stream(rig);
+    rig->client->backoff.failures[BACKOFF_NETWORK] = 9;
+    drain(rig, old);
+    assert_begun_anew(rig);
+}
+
+static void pauses_begin_anew_when_a_server_that_drained_stops(void **state)
+{
+    struct rig *rig = *state;
+    struct recorder_conn *old = connected_with_stream(rig);
+    drain(rig, old);
+    wait_long(rig, BACKOFF_NETWORK);
+    end_with(rig, old, "draining");
+    assert_begun_anew(rig);
+    connect_again(rig);
+}
+
+static void a_pause_for_another_cause_is_not_cut_short_then(void **state)
+{
+    struct rig *rig = *state;
+    struct recorder_conn *old = connected_with_stream(rig);
+    drain(rig, old);
+    wait_long(rig, BACKOFF_SUPERSEDED);
+    end_with(rig, old, "draining");
+    fake_loop_hold_lookups(rig->loop, false);
+    fake_loop_advance(rig->loop, 59999);
+    assert_int_equal(rig->recorder.count, 1);
+    fake_loop_advance(rig->loop, 1);
+    assert_int_equal(rig->recorder.count, 2);
+}
+
+static void another_end_of_what_is_left_leaves_the_pauses(void **state)
+{
+    struct rig *rig = *state;
+    struct recorder_conn *old = connected_with_stream(rig);
+    drain(rig, old);
+    wait_long(rig, BACKOFF_NETWORK);
+    recorder_closed(old, BURROW_CLOSE_LOST, 0, 0, "gone");
+    settle(rig);
+    assert_int_equal(rig->client->backoff.failures[BACKOFF_NETWORK], 9);
+}
+
 static void a_client_that_stops_lets_its_streams_end(void **state)
 {
     struct rig *rig = *state;
@@ -199,6 +268,10 @@ int main(void)
         TEST(what_is_left_takes_no_new_streams),
         TEST(the_end_of_what_is_left_does_not_disturb_the_rest),
         TEST(attempts_go_on_while_no_other_server_answers),
+        TEST(pauses_begin_anew_when_the_server_drains),
+        TEST(pauses_begin_anew_when_a_server_that_drained_stops),
+        TEST(a_pause_for_another_cause_is_not_cut_short_then),
+        TEST(another_end_of_what_is_left_leaves_the_pauses),
         TEST(a_client_that_stops_lets_its_streams_end),
         TEST(a_client_that_stops_does_not_wait_for_ever),
         TEST(a_second_signal_ends_at_once),
