@@ -38,17 +38,13 @@ static void say_restarts(const struct log *log, const struct restarts *restarts)
 
 /* ---- the candidate ---- */
 
-static bool is_open(const struct runtime_state *s, const char *name)
+static bool has_name(const struct plugin *plugin, const char *name)
 {
-    for (size_t i = 0; i < s->rt.plugin_count; i++)
-        if (strcmp(name[0] == '/' ? plugin_path(s->plugins[i])
-                                  : plugin_descriptor(s->plugins[i])->name,
-                   name) == 0)
-            return true;
-    return false;
+    return strcmp(name[0] == '/' ? plugin_path(plugin) : plugin_descriptor(plugin)->name, name) ==
+           0;
 }
 
-/* Plugins are opened at the start only. */
+/* Plugins are opened at the start only, and asked in the order of then. */
 static int compare_plugins(const struct runtime_state *fresh, struct restarts *restarts,
                            struct error *err)
 {
@@ -58,7 +54,7 @@ static int compare_plugins(const struct runtime_state *fresh, struct restarts *r
         return err->code;
     bool same = n == fresh->rt.plugin_count;
     for (size_t i = 0; same && i < n; i++)
-        same = is_open(fresh, names[i]);
+        same = has_name(fresh->plugins[i], names[i]);
     if (!same)
         needs_restart(restarts, "plugin");
     return 0;

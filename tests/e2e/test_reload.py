@@ -8,6 +8,7 @@ import urllib.request
 
 from harness.burrow import SECRET, make_certificate, split_address
 from harness.sockets import Target, dial, echo, is_reset, read_exactly
+from harness.tokens import TokenFile
 
 ROUNDS = 100
 SECRETS = [f"the secret number {i:03} of the tests, long enough for HS256" for i in range(ROUNDS)]
@@ -156,6 +157,18 @@ def test_what_needs_a_restart_is_named_each_time(world, tmp_path):
         assert reload(server)["need_restart"] == "2"
         assert {e["option"] for e in server.wait_events("reload_needs_restart", 2, after=mark)} == {"admin-addr", "plugin"}
     world.client(server, world.target(echo))
+
+
+def test_another_order_of_the_plugins_needs_a_restart(world, tmp_path):
+    """Auth plugins are asked in the order of the list."""
+    config = tmp_path / "burrow.yaml"
+    tokens = TokenFile(tmp_path)
+    write(config, "plugins: [transport-ws, auth-static, auth-hmac]\n")
+    server = world.server("ws", "--config", config, *tokens.flags)
+    assert reload(server)["need_restart"] == "0"
+    write(config, "plugins: [transport-ws, auth-hmac, auth-static]\n")
+    assert reload(server)["need_restart"] == "1"
+    assert server.wait_event("reload_needs_restart")["option"] == "plugin"
 
 
 def test_the_level_of_the_log_and_limits_change(world, tmp_path):
