@@ -172,6 +172,24 @@ static void one_that_is_not_there_is_told_at_once(void **state)
     end(&t);
 }
 
+/* Its output, its end and its time are watched: without one of them it does not run. */
+static void where_the_host_has_no_memory_nothing_is_left(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 3; n++) {
+        struct trial t;
+        begin(&t, "", "#!/bin/sh\n" SAYS("t") "\n");
+        unsigned before = open_descriptors();
+        t.rig.host.fail_at = n;
+        assert_int_equal(ask(&t, &t.first), BURROW_ENOMEM);
+        assert_int_equal(t.rig.host.fail_at, 0);
+        assert_int_equal(t.rig.host.watches + t.rig.host.timers, 0);
+        assert_int_equal(open_descriptors(), before);
+        assert_int_equal(once(&t), BURROW_OK);
+        end(&t);
+    }
+}
+
 /* It has said all, and closed its output, but goes on; a minute passes on the host's clock. */
 static void one_that_does_not_end_is_ended(void **state)
 {
@@ -252,6 +270,7 @@ int main(void)
         cmocka_unit_test(what_has_expired_already_counts_for_a_while),
         cmocka_unit_test(what_it_does_wrong_is_told),
         cmocka_unit_test(one_that_is_not_there_is_told_at_once),
+        cmocka_unit_test(where_the_host_has_no_memory_nothing_is_left),
         cmocka_unit_test(one_that_does_not_end_is_ended),
         cmocka_unit_test(what_it_has_started_may_keep_its_output_open),
         cmocka_unit_test(it_ends_with_who_has_started_it),
