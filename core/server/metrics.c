@@ -22,7 +22,7 @@ _Static_assert(sizeof(struct worker_counts) == sizeof(struct session_stats) +
                                                    sizeof(struct worker_stats) +
                                                    4 * sizeof(uint64_t),
                "counters only");
-_Static_assert(sizeof(struct session_stats) == (7 + 11 + 2 * (2 + LATENCY_BUCKETS)) * 8 &&
+_Static_assert(sizeof(struct session_stats) == (6 + 11 + 2 * (2 + LATENCY_BUCKETS)) * 8 &&
                    sizeof(struct worker_stats) == (AUTH_CODES + 4) * 8,
                "counters only");
 

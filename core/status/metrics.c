@@ -98,7 +98,8 @@ void metrics_streams(FILE *f, const struct session_stats *t, uint64_t credit, ui
                 "Payload of streams: in from the peer, out to it.");
     fprintf(f, "burrow_stream_bytes_total{direction=\"in\"} %" PRIu64 "\n", t->bytes_in);
     fprintf(f, "burrow_stream_bytes_total{direction=\"out\"} %" PRIu64 "\n", t->bytes_out);
-    metric_counter(f, "burrow_stream_backpressure_drops_total", t->backpressure_drops,
+    /* For dashboards made for Burrow 0.5. */
+    metric_counter(f, "burrow_stream_backpressure_drops_total", 0,
                    "Streams or bytes dropped since a queue was full; this program never does.");
     metric_counter(f, "burrow_streams_stalled_total", t->streams_stalled,
                    "Streams on wire version 1 that were closed since they held up all others.");

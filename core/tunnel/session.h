@@ -97,7 +97,6 @@ struct session_stats {
     uint64_t stream_ends[11];    /* by reset code, 0: in order */
     uint64_t rate_waits;         /* times that something waited for bytes_per_second */
     uint64_t streams_stalled;    /* version 1: closed, since they held up all others */
-    uint64_t backpressure_drops; /* stays 0: nothing is ever dropped */
     struct latency open_latency; /* from OPEN to ACCEPT, of streams that this side opened */
     struct latency round_trip;   /* as PINGs measure it */
 };

@@ -81,6 +81,8 @@ def test_a_new_key_file_counts_at_once_and_a_broken_one_changes_nothing(world, b
     mark = server.mark()
     os.replace(new_public, public)
     server.wait_event("file_reloaded", after=mark)
+    assert server.metric('burrow_file_reloads_total{result="taken"}') == 1
+    assert server.metric('burrow_file_reloads_total{result="refused"}') >= 1
     through(world.client(server, world.target(echo), client_id="client-c",
                          token=mint(burrow, new_private, "EdDSA", "client-c")))
     through(first)  # who is in stays in

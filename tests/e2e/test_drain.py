@@ -59,10 +59,10 @@ def test_a_draining_server_is_not_ready_and_takes_nobody(world):
     client = world.client(server, world.target(echo))
     user = dial(client.bridge)
     ping(user)
-    assert ready(server) == 200
+    assert ready(server) == 200 and server.metric("burrow_draining") == 0
     server.signal(signal.SIGTERM)
     client.wait_event("server_draining")
-    assert ready(server) == 503
+    assert ready(server) == 503 and server.metric("burrow_draining") == 1
     late = world.client(server, world.target(echo), client_id="client-b", wait=False)
     late.wait_event("refused", code="http_503")
     ping(user)

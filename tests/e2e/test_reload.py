@@ -4,6 +4,7 @@ dropped either way. BURROW_LONG=1 (make verify) opens 1,000 streams instead of 2
 import os
 import shutil
 import signal
+import ssl
 import urllib.request
 
 from harness.burrow import SECRET, make_certificate, split_address
@@ -121,8 +122,11 @@ def test_a_hundred_certificates_drop_no_stream(world, burrow, tmp_path, sized):
     client = world.client(server, world.target(echo), authority=pairs[0][0])
     users = Users(client.bridge, count(sized))
     for i in range(ROUNDS):
-        install(pairs[(i + 1) % 2])
+        new = pairs[(i + 1) % 2]
+        install(new)
         reload(server)
+        with open(new[0]) as file:
+            assert ssl.get_server_certificate(server.main).strip() == file.read().strip()
         if i % 10 == 0:
             users.ping()
     users.ping()

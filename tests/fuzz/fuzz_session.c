@@ -230,7 +230,6 @@ static void check_budgets(const struct fuzz *f)
     const uint64_t least = f->config.window > CREDIT_FLOOR ? f->config.window : CREDIT_FLOOR;
     must(f->budget.used <= f->budget.limit + f->config.max_streams * least);
     must(f->stats.streams_active <= f->config.max_streams);
-    must(f->stats.backpressure_drops == 0);
 }
 
 static void step(struct fuzz *f)

@@ -33,6 +33,7 @@ struct recorder_conn {
     uint32_t admitted, admit_code; /* by ops->admit; 0: not yet */
     uint64_t admit_request;
     uint32_t close_code;
+    size_t queued; /* as the test says */
     char why[160];
     uint8_t out[RECORDER_OUT]; /* what the core sent */
     size_t out_len;

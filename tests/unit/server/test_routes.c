@@ -220,6 +220,30 @@ static void metrics_tell_the_sums(void **state)
     free(answer.body);
 }
 
+static void metrics_tell_of_connections_and_their_queues(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    rig_accept(rig);
+    fake_loop_advance(rig->loop, HANDSHAKE_MS);
+    rig_settle(rig);
+    rig_accept(rig);
+    rig_client(rig, "a", 'a')->queued = 1200;
+    rig_client(rig, "b", 'b')->queued = 34;
+    struct http_answer answer = {0};
+    assert_true(routes_answer(rig->server, &metrics, &answer));
+    static const char *const lines[] = {
+        "\nburrow_build_info{version=\"" BURROW_VERSION "\"} 1\n",
+        "\nburrow_handshakes_pending 1\n",
+        "\nburrow_handshakes_dropped_total 1\n",
+        "\nburrow_send_queue_bytes 1234\n",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (strstr(answer.body, lines[i]) == NULL)
+            fail_msg("no%sin\n%s", lines[i], answer.body);
+    free(answer.body);
+}
+
 struct told {
     unsigned times;
     char *text;
@@ -382,6 +406,7 @@ int main(void)
         TEST(a_client_id_may_hold_a_slash),
         TEST(with_an_admin_address_the_public_port_keeps_healthz),
         TEST(metrics_tell_the_sums),
+        TEST(metrics_tell_of_connections_and_their_queues),
         TEST(with_two_workers_metrics_wait_for_both),
         TEST(what_was_asked_and_cancelled_is_not_answered),
         TEST(what_was_asked_goes_with_the_loop),
