@@ -262,6 +262,7 @@ int acceptor_open(struct acceptor *a, struct accept_guard *guard, const char *ho
             why = strerror(failure);
         bool six = strchr(host, ':') != NULL;
         int code = failure == EADDRINUSE ? BURROW_EAGAIN
+                   : failure == EACCES   ? BURROW_EDENIED
                    : is_passing(failure) ? BURROW_EIO
                                          : BURROW_ENOMEM;
         return error_set(err, code, "cannot listen at %s%s%s:%u: %s", six ? "[" : "", host,

@@ -62,7 +62,7 @@ static int open_wanted(struct bridge *b, uint16_t port, acceptor_fn *fn, const c
                          range->last);
     if (!permit_port(b->record, b->name, port))
         return error_set(err, BURROW_EDENIED, "the client's grants do not allow port %u", port);
-    *ret_code = "limit";
+    *ret_code = "internal"; /* where the system denies it: a port below 1024 */
     int rc = is_taken(server, port) ? BURROW_EAGAIN : listen_at(b, port, fn, err);
     return rc == BURROW_EAGAIN ? error_set(err, rc, "port %u is taken", port) : rc;
 }
@@ -72,6 +72,7 @@ static int open_in_range(struct bridge *b, const struct port_range *range, accep
 {
     const struct server *server = b->record->server;
     uint16_t allowed = 0; /* one that the grants allow */
+    bool denied = false;  /* there was one that the system does not */
     const uint32_t size = (uint32_t)range->last - range->first + 1;
     const uint32_t start = place(b->record->id, b->name) % size;
     for (uint32_t i = 0; i < size; i++) {
@@ -85,14 +86,16 @@ static int open_in_range(struct bridge *b, const struct port_range *range, accep
         }
         allowed = port;
         int rc = is_taken(server, port) ? BURROW_EAGAIN : listen_at(b, port, fn, err);
-        if (rc != BURROW_EAGAIN)
+        if (rc != BURROW_EAGAIN && rc != BURROW_EDENIED)
             return rc;
+        denied = denied || rc == BURROW_EDENIED;
     }
     *ret_code = "not_allowed";
     if (allowed == 0 && !permit_port(b->record, b->name, range->first))
         return error_set(err, BURROW_EDENIED, "the client's grants allow no port of %u-%u",
                          range->first, range->last);
-    return error_set(err, BURROW_EAGAIN, "no port of %u-%u is free", range->first, range->last);
+    return error_set(err, BURROW_EAGAIN, "no port of %u-%u is free%s", range->first, range->last,
+                     denied ? " that the system lets this server listen at" : "");
 }
 
 int ports_open(struct bridge *b, uint16_t wanted, acceptor_fn *fn, const char **ret_code,
@@ -102,6 +105,7 @@ int ports_open(struct bridge *b, uint16_t wanted, acceptor_fn *fn, const char **
     const struct port_range *range = &b->record->server->bridge_range;
     const struct grants *grants = b->record->grants;
     int rc;
+    *ret_code = "internal";
     if (range->first == 0 && grants != NULL && grants->has[GRANT_PORTS])
         range = &all; /* and of these, what the grants allow */
     if (wanted != 0)

@@ -10,6 +10,7 @@
 #include "rig.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,25 @@
 
 #define RANGE 4
 static char range_text[16];
+
+/* Up to which port bind is denied, as it is below 1024 to who has no right to them. */
+static uint16_t denied_to;
+
+/* The linker gives these names. */
+int __real_bind(int fd, const struct sockaddr *sa, socklen_t len);
+int __wrap_bind(int fd, const struct sockaddr *sa, socklen_t len);
+
+int __wrap_bind(int fd, const struct sockaddr *sa, socklen_t len)
+{
+    struct sockaddr_in in = {0};
+    if (sa->sa_family == AF_INET && len == sizeof in)
+        memcpy(&in, sa, sizeof in);
+    if (in.sin_port != 0 && ntohs(in.sin_port) <= denied_to) {
+        errno = EACCES;
+        return -1;
+    }
+    return __real_bind(fd, sa, len);
+}
 
 static int bind_at(uint16_t port)
 {
@@ -106,6 +126,23 @@ static void all_ports_of_the_range_are_given_and_no_more(void **state)
     assert_int_equal(seen, (1u << RANGE) - 1);
     assert_string_equal(ack->services[RANGE].code, "limit");
     assert_non_null(strstr(ack->services[RANGE].message, range_text));
+    free(ack);
+}
+
+static void ports_that_the_system_denies_are_passed_over(void **state)
+{
+    struct rig *rig = *state;
+    const uint16_t first = use_free_range(rig);
+    rig->options.allow_client_ports = 1;
+    rig_start(rig);
+    denied_to = (uint16_t)(first + 1);
+    struct control *ack = offer(rig, "pg", (const uint16_t[]){0, 0, 0, first}, 4);
+    denied_to = 0;
+    assert_int_equal(port_of(ack, 0) + port_of(ack, 1), 2 * first + 5);
+    assert_string_equal(ack->services[2].code, "limit");
+    assert_non_null(strstr(ack->services[2].message, "lets this server"));
+    assert_string_equal(ack->services[3].code, "internal");
+    assert_non_null(strstr(ack->services[3].message, strerror(EACCES)));
     free(ack);
 }
 
@@ -278,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_service_has_the_same_port_of_the_range_after_a_restart),
         TEST(all_ports_of_the_range_are_given_and_no_more),
+        TEST(ports_that_the_system_denies_are_passed_over),
         TEST(a_port_of_a_client_that_was_swept_is_given_again),
         TEST(a_wanted_port_is_given_where_that_is_allowed),
         TEST(a_wanted_port_that_another_has_is_a_limit),
