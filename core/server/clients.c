@@ -128,9 +128,34 @@ void clients_sweep(struct server *server, uint64_t now_ms)
 
 /* ---- attachments ---- */
 
+/* Two connections of one client, of which one is left, have the limits of one: the streams of
+ * that count, and until it has none each has half of the bytes a second, of which 0 is no limit. */
 static uint32_t max_streams(const struct client_record *record)
 {
-    return grants_max_streams(record->grants, (uint32_t)record->server->options->max_streams);
+    uint32_t max =
+        grants_max_streams(record->grants, (uint32_t)record->server->options->max_streams);
+    size_t left = record->leaving != NULL ? record->leaving->left_streams : 0;
+    return left < max ? max - (uint32_t)left : 0;
+}
+
+static uint64_t bytes_per_second(const struct client_record *record)
+{
+    uint64_t rate = grants_bytes_per_second(record->grants);
+    bool shared = record->leaving != NULL && record->leaving->left_streams > 0;
+    return shared ? rate - rate / 2 : rate;
+}
+
+static void apply_limits(const struct attachment *a)
+{
+    seat_set_limits(a->seat, max_streams(a->record), bytes_per_second(a->record));
+}
+
+/* The newer connection has the whole of the limits now. */
+static void left_emptied(struct attachment *a)
+{
+    a->left_streams = 0;
+    if (a->left != NULL && a->left->attachment != NULL)
+        apply_limits(a->left->attachment);
 }
 
 static void attachment_free(struct attachment *a)
@@ -138,6 +163,7 @@ static void attachment_free(struct attachment *a)
     must_be(a, ATTACHMENT_MAGIC);
     must(a->record == NULL);
     TAILQ_REMOVE(&a->server->sessions, a, entry);
+    left_emptied(a);
     if (a->left != NULL)
         a->left->leaving = NULL;
     if (a->drain_awaits)
@@ -178,11 +204,6 @@ static void attach(struct attachment *a, struct client_record *record)
     a->record = record;
     a->next_stream = record->next_stream > 0 ? record->next_stream : 1;
     record->server->session_count++;
-}
-
-static void apply_limits(const struct attachment *a)
-{
-    seat_set_limits(a->seat, max_streams(a->record), grants_bytes_per_second(a->record->grants));
 }
 
 void clients_apply_limits(struct server *server)
@@ -236,6 +257,7 @@ void attachment_emptied(struct attachment *a)
     must_be(a, ATTACHMENT_MAGIC);
     struct server *server = a->server;
     a->emptied = true;
+    left_emptied(a);
     if (a->drain_awaits)
         server->drain_awaited--;
     a->drain_awaits = false;
@@ -261,6 +283,9 @@ void attachment_ended(struct attachment *a, const char *reason)
 static void leave(struct client_record *record, struct attachment *old)
 {
     struct attachment *older = record->leaving;
+    uint64_t rate = grants_bytes_per_second(record->grants);
+    if (old->left_streams > 0)
+        seat_set_limits(old->seat, max_streams(record), rate - rate / 2);
     detach(old, "the client has moved to another connection");
     if (older != NULL) {
         older->left = NULL;
@@ -358,7 +383,7 @@ static void fill_session(const struct attachment *a, const struct control *reg,
         .heartbeat_ms = (uint64_t)o->heartbeat_interval,
         .timeout_ms = (uint64_t)o->heartbeat_timeout,
         .max_streams = max_streams(record),
-        .bytes_per_second = grants_bytes_per_second(record->grants),
+        .bytes_per_second = bytes_per_second(record),
         .stream_window_max = STREAM_WINDOW,
         .session_window_max = SESSION_WINDOW,
         .open_timeout_ms = a->protocol == 1 ? OPEN_TIMEOUT_V1_MS : OPEN_TIMEOUT_MS,

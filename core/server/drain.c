@@ -41,7 +41,9 @@ void drain_announced(struct attachment *a, const struct control *drain, size_t s
 {
     struct server *server = a->server;
     a->leaving = true;
-    a->leave_by_ms = loop_now_ms(server->loop) + drain->deadline_ms;
+    a->left_streams = streams;
+    a->leave_by_ms = loop_now_ms(server->loop) +
+                     (drain->deadline_ms < LEAVE_MAX_MS ? drain->deadline_ms : LEAVE_MAX_MS);
     log_at(server->log, BURROW_LOG_INFO, "client_draining", burrow_str("client", a->client_id),
            burrow_str("session", a->session_id), burrow_uint("streams", streams),
            burrow_uint("deadline_ms", drain->deadline_ms));

@@ -48,6 +48,7 @@
 #define OPEN_TIMEOUT_MS 10000u
 #define OPEN_TIMEOUT_V1_MS                                                                         \
     30000u                    /* a stream that is full may hold the answer up for half of this */
+#define LEAVE_MAX_MS 3600000u /* that a client may take to drain, as long as its option allows */
 #define SERVICES_A_SECOND 10u /* changes of one client's list; more is a flood */
 #define SESSION_ID_TEXT 32
 
@@ -299,6 +300,7 @@ struct attachment {
     uint64_t renewal_request;
     bool leaving;               /* the client drains it: no new streams */
     uint64_t leave_by_ms;       /* until then */
+    size_t left_streams;        /* that it had then: there are no more of them now */
     struct client_record *left; /* whose client has a newer session; in its `leaving` */
     bool emptied;               /* it takes no streams and has none */
     bool drain_awaits;          /* counts in server.drain_awaited */

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "rig.h"
+#include "tunnel/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,6 +304,37 @@ static void a_client_that_drained_one_connection_may_have_another(void **state)
     close(after);
 }
 
+static uint64_t rate_of(const struct attachment *a)
+{
+    return a->seat->session->config.bytes_per_second;
+}
+
+static void two_connections_of_a_client_have_the_limits_of_one(void **state)
+{
+    struct rig *rig = *state;
+    rig->options.max_streams = 1;
+    rig_start(rig);
+    rig->script.grants = "{\"bytes_per_second\":1000}";
+    struct recorder_conn *conn = rig_client(rig, "pg", 'a');
+    const struct attachment *old = rig_record(rig, "pg")->attachment;
+    int before = user_of(rig, conn);
+    announce(rig, conn, 30000);
+    rig_client(rig, "pg", 'a');
+    const struct attachment *fresh = rig_record(rig, "pg")->attachment;
+    assert_ptr_not_equal(fresh, old);
+    int after = rig_dial_bridge(rig, "pg");
+    assert_true(rig_was_reset(after));
+    assert_int_equal(rate_of(old), 500);
+    assert_int_equal(rate_of(fresh), 500);
+    close(after);
+    end_stream(rig, conn, 1);
+    after = rig_dial_bridge(rig, "pg");
+    assert_false(rig_was_reset(after));
+    assert_int_equal(rate_of(fresh), 1000);
+    close(before);
+    close(after);
+}
+
 static void of_connections_that_are_drained_one_is_kept(void **state)
 {
     struct rig *rig = *state;
@@ -325,6 +357,16 @@ static void a_client_does_not_drain_for_ever(void **state)
     announce(rig, conn, 30000);
     fake_loop_advance(rig->loop, 2 * MINUTE); /* the sweep has come by */
     assert_true(conn->closing);
+}
+
+static void a_client_has_an_hour_to_drain_at_the_most(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    struct recorder_conn *conn = rig_client(rig, "pg", 'a');
+    announce(rig, conn, UINT32_MAX);
+    assert_int_equal(rig_record(rig, "pg")->attachment->leave_by_ms,
+                     loop_now_ms(rig->loop) + 60 * MINUTE);
 }
 
 /* ---- takeovers ---- */
@@ -375,6 +417,8 @@ int main(void)
         TEST(without_streams_there_is_nothing_to_drain),
         TEST(a_client_that_drains_gets_no_new_streams_and_keeps_the_old),
         TEST(a_client_that_drained_one_connection_may_have_another),
+        TEST(two_connections_of_a_client_have_the_limits_of_one),
+        TEST(a_client_has_an_hour_to_drain_at_the_most),
         TEST(of_connections_that_are_drained_one_is_kept),
         TEST(a_client_does_not_drain_for_ever),
         TEST(takeovers_of_one_id_are_limited),
