@@ -214,6 +214,21 @@ static void an_answer_is_awaited_for_a_minute_of_silence(void **state)
     assert_int_equal(a->ended, 1);
 }
 
+static void who_sent_nothing_is_waited_for_five_seconds(void **state)
+{
+    struct pair *p = *state;
+    struct mock_end *a = end_open(p, 0);
+
+    end_finish(a);
+    pair_run(p);
+    fake_loop_advance(p->loop, 4000);
+    pair_run(p);
+    assert_false(p->side[1].last_opened->got_fin);
+    fake_loop_advance(p->loop, 2000);
+    pair_run(p);
+    assert_true(p->side[1].last_opened->got_fin);
+}
+
 /* One of the target's bytes behind the EOF would have reset a user that is gone. */
 static void who_hears_on_after_its_eof_is_waited_for_a_minute(void **state)
 {
@@ -368,6 +383,7 @@ int main(void)
         TEST(the_clock_stands_still_while_nothing_is_read),
         TEST(a_close_waits_for_the_answer),
         TEST(an_answer_is_awaited_for_a_minute_of_silence),
+        TEST(who_sent_nothing_is_waited_for_five_seconds),
         TEST(who_hears_on_after_its_eof_is_waited_for_a_minute),
         TEST(who_had_an_answer_to_everything_is_not_held_for_long),
         TEST(after_a_close_the_rest_of_the_local_side_goes_nowhere),
