@@ -131,9 +131,10 @@ int jwt_seal(const struct jwt_alg *alg, jwt_sign_fn *sign, const void *key, cons
 int jwt_mint(const struct jwt_alg *alg, jwt_sign_fn *sign, const void *key, const char *kid,
              const char *claims, size_t claims_len, char **ret_token)
 {
-    json_t *header = json_pack("{s:s, s:s, s:s*}", "alg", alg->name, "typ", "JWT", "kid", kid);
-    char *text = header ? json_dumps(header, JSON_COMPACT) : NULL;
+    json_t *header = json_pack("{s:s, s:s}", "alg", alg->name, "typ", "JWT");
     int r = BURROW_ENOMEM;
+    bool whole = header && (!kid || json_object_set_new(header, "kid", json_string(kid)) == 0);
+    char *text = whole ? json_dumps(header, JSON_COMPACT) : NULL;
     if (text)
         r = jwt_seal(alg, sign, key, text, strlen(text), claims, claims_len, ret_token);
     free(text);
