@@ -61,7 +61,7 @@ def test_more_services_than_a_page_of_a_list_holds_are_found_and_tidied_away(nam
     """What a server before this one left; a page is 500."""
     namespace.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": [left_behind(f"c{i}") for i in range(510)]}))
     on_the_node(KUBECONFIG, "--sweep-interval", "1s", "--stale-service-age", "2s")
-    wait_until("all are gone", lambda: not namespace.get("services")["items"], 120)
+    wait_until("all are gone", lambda: not namespace.get("services")["items"], 600)
 
 
 @pytest.mark.parametrize("how", SPOILED)
