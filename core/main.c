@@ -33,6 +33,7 @@ int main(int argc, char **argv)
         return 1;
     /* Once, for every library in the process. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* who started us may ignore it: then nobody could wait for a child */
     umask(077);
 #if !defined(SANITIZED)
     /* No core dump and no debugger of others: the memory holds keys. (The leak checker of a

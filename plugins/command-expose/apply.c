@@ -77,7 +77,8 @@ static void on_created(void *arg, int result, int status, const json_t *body, co
         standing->present = true;
         expose_say("%s created", what);
     } else {
-        standing->present = status == 0 || status >= 500; /* it may have come through */
+        /* It may have come through, the last time or, if it is there already, before that. */
+        standing->present = status == 0 || status == 409 || status >= 500;
     }
     if (e->ending) {
         expose_wind_up(e);

@@ -76,7 +76,8 @@ static int take_from_api(struct passage *p)
         return 0;
     if (code != CURLE_OK || n == 0)
         return -1;
-    /* The client hears of it, too, and comes again: with new credentials then. */
+    /* The client hears of it, too, and comes again: with new credentials then. A 401 of the server
+     * behind looks alike, and costs one more run of the program. */
     if (!p->answered && n >= sizeof REFUSED - 1 &&
         memcmp(p->down.data, REFUSED, sizeof REFUSED - 1) == 0)
         (void)kube_login_refused(kube_client_login(p->of->client), p->credentials);

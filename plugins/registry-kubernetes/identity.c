@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_MS 500u /* and as much of chance */
+#define SOON_MS 500u   /* and as much of chance, as often as: */
+#define SOON_TRIES 20u /* then more seldom, since each may run a login program */
+#define SELDOM_MS 15000u
 
 static void settle(struct registry *r)
 {
@@ -46,7 +48,9 @@ static void again(struct registry *r, const char *error)
                    "cannot read which pod this server is, nothing is published until then: %s",
                    error);
     r->said_unknown = true;
-    r->identify_timer = r->host->after(r->host->self, AGAIN_MS + kube_jitter(AGAIN_MS), begin, r);
+    uint32_t pause = r->identify_tries < SOON_TRIES ? SOON_MS : SELDOM_MS;
+    r->identify_tries++;
+    r->identify_timer = r->host->after(r->host->self, pause + kube_jitter(pause), begin, r);
     if (r->identify_timer == NULL)
         operations_fail(r, BURROW_ENOMEM, "out of memory");
 }

@@ -3,6 +3,7 @@
 #include "operation.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* What is there of the Service's name is not ours: the end. */
 static bool is_foreign(struct operation *o, const json_t *existing, const char *what)
@@ -82,6 +83,13 @@ static void without_slices(struct operation *o, const char *error)
     operation_go(o);
 }
 
+/* So says the API server of rights (RBAC); a quota, a webhook or a namespace that ends answers 403,
+ * too. */
+static bool is_for_want_of_a_right(int status, const char *error)
+{
+    return status == 403 && strstr(error, " resource \"endpointslices\"") != NULL;
+}
+
 static void on_slice_written(void *arg, int result, int status, const json_t *body,
                              const char *error)
 {
@@ -89,7 +97,7 @@ static void on_slice_written(void *arg, int result, int status, const json_t *bo
     (void)body;
     if (result == BURROW_OK)
         endpoints_are_there(o);
-    else if (status == 403)
+    else if (is_for_want_of_a_right(status, error))
         without_slices(o, error);
     else if (!operation_begin_anew(o, status))
         operation_refused(o, result, status, error);

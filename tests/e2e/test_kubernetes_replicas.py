@@ -148,13 +148,30 @@ def test_without_the_right_to_make_slices_the_selector_leads_to_the_server(publi
 
     def script(method, path, body):
         if method == "POST" and "/endpointslices" in path:
-            return failure(403, "endpointslices is forbidden: cannot create")
+            return failure(403, 'endpointslices.discovery.k8s.io is forbidden: User "a" cannot create resource '
+                           '"endpointslices" in API group "discovery.k8s.io" in the namespace "here"')
         return cluster(method, path, body)
 
     api, server, _ = published(script)
     assert api.wait("POST", "/services", count=2)[2]["spec"]["selector"] == {"app": "burrow-server"}
     assert "Services have the selector instead" in server.wait_event("plugin")["msg"]
     assert not server.seen("registry_failed")
+
+
+def test_a_quota_that_is_used_up_does_not_end_slices(published):  # noqa: F811
+    """A refusal (403), too, and not for want of a right: the next may come through."""
+    cluster, refused = Cluster(), []
+
+    def script(method, path, body):
+        if method == "POST" and "/endpointslices" in path and not refused:
+            refused.append(body)
+            return failure(403, f'endpointslices.discovery.k8s.io "{NAME}" is forbidden: exceeded quota: few')
+        return cluster(method, path, body)
+
+    api, server, _ = published(script)
+    assert "exceeded quota" in server.wait_event("registry_failed")["reason"]
+    api.wait("POST", "/endpointslices", count=2)
+    assert len(asked(api, "POST", "/services")) == 1
 
 
 @pytest.mark.parametrize("phase", ["Failed", "Succeeded"])

@@ -10,7 +10,7 @@ import pytest
 from harness.sockets import dial, echo, is_reset, read_exactly, was_reset
 from harness.wait import PATIENCE
 
-HEARTBEATS = ("--heartbeat-interval", "500ms", "--heartbeat-timeout", "2s")
+HEARTBEATS = ("--heartbeat-interval", "500ms", "--heartbeat-timeout", "4s")
 FAST_RETRY = ("--client-retry-interval", "100ms")
 
 

@@ -59,10 +59,18 @@ void kube_config_finish(struct kube_config *config)
 
 void kube_config_take(struct kube_config *config, struct kube_credential *credential)
 {
-    struct kube_credential old = {config->token, config->cert, config->key, 0};
-    config->token = credential->token;
-    config->cert = credential->cert;
-    config->key = credential->key;
+    struct kube_credential old = {0};
+    if (credential->token != NULL) {
+        old.token = config->token;
+        config->token = credential->token;
+        credential->token = NULL;
+    }
+    if (credential->cert.data != NULL) {
+        old.cert = config->cert;
+        old.key = config->key;
+        config->cert = credential->cert;
+        config->key = credential->key;
+    }
     *credential = old; /* which the caller finishes */
 }
 

@@ -44,7 +44,8 @@ struct kube_config_choice {
 int kube_config_load(const struct kube_config_choice *choice, struct kube_config *ret,
                      char why[KUBE_WHY]);
 
-/* What the program has said takes the place of what it said before; taken out of *credential. */
+/* What the program has said, a token, a certificate with its key or both, takes the place of what
+ * was there; taken out of *credential. */
 void kube_config_take(struct kube_config *config, struct kube_credential *credential);
 
 void kube_config_finish(struct kube_config *config); /* wipes secrets */

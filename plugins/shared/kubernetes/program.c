@@ -41,15 +41,22 @@ static struct kube_run *run_of(void *arg)
     return run;
 }
 
+/* With all that it has started, and itself if it has left its group. */
+static void end_program(const struct kube_run *run)
+{
+    kill(-run->pid, SIGKILL);
+    kill(run->pid, SIGKILL);
+}
+
 static void run_free(struct kube_run *run)
 {
     const struct burrow_host *host = run->host;
-    if (run->pid > 0) { /* with all that it has started */
+    if (run->pid > 0) {
         struct pollfd p = {.fd = run->pid_fd, .events = POLLIN};
-        kill(-run->pid, SIGKILL);
+        end_program(run);
         if (run->pid_fd >= 0)
             (void)poll(&p, 1, REAP_MS);
-        (void)waitpid(run->pid, NULL, WNOHANG);
+        (void)waitpid(run->pid, NULL, run->pid_fd >= 0 ? WNOHANG : 0);
     }
     host->cancel(run->timer);
     host->unwatch(run->watch);
@@ -132,7 +139,7 @@ static void on_too_late(void *arg)
     struct kube_run *run = run_of(arg);
     run->timer = NULL;
     run->late = true;
-    kill(-run->pid, SIGKILL);
+    end_program(run);
 }
 
 /* In a group of its own, so that Ctrl-C is for us alone; as a shell would start it, with no
