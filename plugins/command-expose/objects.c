@@ -91,17 +91,17 @@ static json_t *secret(const struct exposure *x)
         json_pack("{s:s, s:{s:s}}", "type", "Opaque", "stringData", SECRET_KEY, x->secret));
 }
 
-/* What registry-kubernetes needs with one replica: the Services of the clients, and the way from
- * its pod to the Deployment, which is to own them. */
+/* What registry-kubernetes needs with one replica: the Services of the clients, the way from its
+ * pod to the Deployment, which is to own them, and whether the pod before it still lives. */
 static json_t *role(const struct exposure *x)
 {
     return object(x, OBJECT_ROLE,
-                  json_pack("{s:[{s:[s], s:[s], s:[s,s,s,s,s,s]}, {s:[s], s:[s], s:[s]},"
+                  json_pack("{s:[{s:[s], s:[s], s:[s,s,s,s,s,s]}, {s:[s], s:[s], s:[s,s]},"
                             " {s:[s], s:[s], s:[s]}]}",
                             "rules", "apiGroups", "", "resources", "services", "verbs", "get",
                             "list", "watch", "create", "update", "delete", "apiGroups", "",
-                            "resources", "pods", "verbs", "get", "apiGroups", "apps", "resources",
-                            "replicasets", "verbs", "get"));
+                            "resources", "pods", "verbs", "get", "list", "apiGroups", "apps",
+                            "resources", "replicasets", "verbs", "get"));
 }
 
 static json_t *role_binding(const struct exposure *x)
